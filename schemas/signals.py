@@ -1,0 +1,173 @@
+"""What streams and resolvers tell each other, one JSON message each: Telemetry, Alert, ContextSignal, Overlay, Binding, PolicyStatus, DeadLetter.
+
+Times are UTC. Every value that steers policy carries its reason and its expiry.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from schemas.objects import Severity
+
+AlertState = Literal["open", "updated", "closed"]
+
+
+class _Signal(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class TopItem(_Signal):
+    """One heavy hitter: the true count lies in [count - error, count]."""
+
+    item: str
+    count: int
+    error: int = 0
+
+
+class Telemetry(_Signal):
+    """One tenant (and workload, empty for the whole tenant) in one tumbling window of event time.
+
+    counts: keyed ``verdict:deny``, ``rule:NAME``, ``audit:NAME``, ``rcode:NXDOMAIN``, ``qtype:A``, ``transport:udp``,
+    ``answer_source:cache``, ``upstream_failure``, ``truncated`` ...; latency_us: p50, p90, p99 in microseconds.
+    """
+
+    tenant: str
+    workload: str
+    window_start: datetime
+    window_seconds: int
+    queries: int
+    bytes_in: int
+    bytes_out: int
+    counts: dict[str, int]
+    clients: float
+    names: float
+    latency_us: dict[str, float]
+    upstream_latency_us: dict[str, dict[str, float]]
+    top_names: tuple[TopItem, ...]
+    top_domains: tuple[TopItem, ...]
+    top_clients: tuple[TopItem, ...]
+    top_denied: tuple[TopItem, ...]
+    version: int = 1
+
+
+class SuggestedEntry(_Signal):
+    """The overlay entry a finding would like to see in force."""
+
+    pattern: str
+    action: Literal["deny", "tag"] = "deny"
+    duration_s: int = 900
+
+
+class Alert(_Signal):
+    """One change of an alert's state. `id` is stable for the same ongoing (tenant, detector, subject)."""
+
+    id: str
+    tenant: str
+    detector: str
+    subject: str
+    state: AlertState
+    revision: int
+    severity: Severity
+    severity_reason: str
+    title: str
+    first_seen: datetime
+    last_seen: datetime
+    changed: datetime
+    evidence: dict[str, float | int | str]
+    samples: tuple[str, ...] = ()
+    workloads: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
+    suggested: SuggestedEntry | None = None
+    version: int = 1
+
+
+class ContextSignal(_Signal):
+    """A fact about a subject that holds until it expires, for rules and discovery to use."""
+
+    tenant: str
+    kind: str
+    subject: str
+    value: str
+    source: str
+    reason: str
+    created: datetime
+    expires: datetime
+    version: int = 1
+
+
+class OverlayEntry(_Signal):
+    """One policy entry that streams put in force; never without source, reason and expiry."""
+
+    id: str
+    pattern: str
+    action: Literal["deny", "tag"]
+    mode: Literal["audit", "enforce"]
+    severity: Severity
+    reason: str
+    detector: str
+    created: datetime
+    expires: datetime
+
+
+class Overlay(_Signal):
+    """A tenant's whole overlay; it replaces the one before. `revision` rises by one with each change."""
+
+    tenant: str
+    revision: int
+    entries: tuple[OverlayEntry, ...]
+    changed: datetime
+    version: int = 1
+
+
+class Binding(_Signal):
+    """Which workload learnt which address from which name, until when."""
+
+    tenant: str
+    workload: str
+    name: str
+    address: str
+    until: datetime
+    version: int = 1
+
+
+class Refusal(_Signal):
+    """An object or overlay a resolver refused, and why (with the key path)."""
+
+    key: str
+    error: str
+
+
+class PolicyStatus(_Signal):
+    """What one resolver worker runs. A worker that has not spoken for 15 s is not live.
+
+    objects_offset, overlays_offset: next offset of each policy topic (one partition each) that is fully in force.
+    """
+
+    resolver: str
+    epoch: int
+    time: datetime
+    policy_version: str
+    objects: int
+    objects_offset: int
+    overlays_offset: int
+    refused: tuple[Refusal, ...] = ()
+    stopped: bool = False
+    version: int = 1
+
+
+class DeadLetter(_Signal):
+    """What could not be decoded; value is base64 of the first 64 KiB."""
+
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    time: datetime
+    value: bytes
+    version: int = 1
+
+
+encode_signal = msgspec.json.Encoder().encode
