@@ -1,1 +1,1 @@
-"""The contract between resolver and streams: events, objects, signals, topics. No I/O, no clock, no behaviour of either program."""
+"""The contract between resolver and streams: events, objects, signals, topics. No I/O, no clock."""

@@ -14,7 +14,7 @@ _LIST = PublicSuffixList(accept_unknown=True, only_icann=False)
 
 @lru_cache(maxsize=65536)
 def registered_domain(name: str) -> str:
-    """Registered domain of a lower-case name without final dot; empty for a public suffix itself, an address or the root.
+    """Registered domain of a lower-case name without final dot; empty for a public suffix or the root.
 
     >>> registered_domain("a.b.example.co.uk")
     'example.co.uk'

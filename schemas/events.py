@@ -17,7 +17,7 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("time", pa.timestamp("us", tz="UTC"), "when the query arrived"),
     ("source", _TEXT, "resolver that answered; one per worker process slot, stable over restarts"),
-    ("epoch", pa.uint64(), "start of the worker process, Unix time in milliseconds; sequences begin at 0 in each epoch"),
+    ("epoch", pa.uint64(), "start of the worker process, Unix milliseconds; sequences begin at 0 there"),
     ("partition", pa.uint16(), "partition of dns.events, chosen by tenant"),
     ("sequence", pa.uint64(), "number of the event within (source, epoch); unique there, rising within a partition"),
     ("tenant", _TEXT, "tenant the client belongs to; empty for an unknown client"),
@@ -30,7 +30,7 @@ FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("qtype", _TEXT, "mnemonic, or TYPEn (RFC 3597)"),
     ("qclass", _TEXT, "mnemonic, or CLASSn (RFC 3597)"),
     ("rcode", _TEXT, "mnemonic of the answer sent; empty when no answer was sent"),
-    ("flags", pa.uint16(), "header flags word of the answer sent (RFC 1035 section 4.1.1), of the query if none was sent"),
+    ("flags", pa.uint16(), "header flags word of the answer sent, of the query if none (RFC 1035 section 4.1.1)"),
     ("answers.type", pa.list_(pa.string()), "types of the records in the answer section"),
     ("answers.data", pa.list_(pa.string()), "their data in presentation format"),
     ("answers.ttl", pa.list_(pa.uint32()), "their TTLs in seconds, as sent"),

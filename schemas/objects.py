@@ -13,9 +13,13 @@ from msgspec import Meta
 
 API_VERSION = "nameward.io/v1"
 
-ObjectName = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$", description="lower-case name, at most 63 characters")]
+ObjectName = Annotated[
+    str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$", description="lower case, at most 63 characters")
+]
 Labels = dict[str, str]
-Pattern = Annotated[str, Meta(min_length=1, max_length=1009, description="domain pattern: example.com, *.example.com, .example.com, *, a*.example.com")]
+Pattern = Annotated[
+    str, Meta(min_length=1, max_length=1009, description="example.com, *.example.com, .example.com, *, a*.example.com")
+]
 Subnet = Annotated[str, Meta(min_length=2, description="address or CIDR block, IPv4 or IPv6")]
 Ttl = Annotated[int, Meta(ge=0, le=2**31 - 1, description="seconds")]
 Mode = Literal["enforce", "audit"]
@@ -27,20 +31,20 @@ class _Spec(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     pass
 
 
-class Metadata(_Spec):
+class Metadata(_Spec, frozen=True, kw_only=True):
     """Name and free annotations of an object."""
 
     name: ObjectName
     annotations: Labels = {}
 
 
-class ClientMatch(_Spec):
+class ClientMatch(_Spec, frozen=True, kw_only=True):
     """Clients that belong to a tenant: any of these subnets."""
 
     subnets: Annotated[list[Subnet], Meta(min_length=1)]
 
 
-class Workload(_Spec):
+class Workload(_Spec, frozen=True, kw_only=True):
     """A named, labelled part of a tenant."""
 
     name: ObjectName
@@ -48,7 +52,7 @@ class Workload(_Spec):
     labels: Labels = {}
 
 
-class UpstreamGroup(_Spec):
+class UpstreamGroup(_Spec, frozen=True, kw_only=True):
     """Ordered servers for suffixes; the group without suffixes takes the rest.
 
     servers: ``udp://address[:port]`` (TCP retry on truncation) or ``tcp://address[:port]``.
@@ -62,13 +66,13 @@ class UpstreamGroup(_Spec):
     timeout_ms: Annotated[int, Meta(ge=10, le=30000)] = 1500
 
 
-class Privacy(_Spec):
+class Privacy(_Spec, frozen=True, kw_only=True):
     """How clients appear in events. The key of pseudonyms is the resolver's, not the tenant's."""
 
     client: Literal["clear", "pseudonym", "drop"] = "clear"
 
 
-class Feedback(_Spec):
+class Feedback(_Spec, frozen=True, kw_only=True):
     """What streams may do to this tenant's policy.
 
     mode holds for every detector that `detectors` does not name. exempt: patterns that are never blocked.
@@ -83,7 +87,7 @@ class Feedback(_Spec):
     exempt: list[Pattern] = []
 
 
-class TenantSpec(_Spec):
+class TenantSpec(_Spec, frozen=True, kw_only=True):
     """Who belongs to the tenant and how it resolves. `unknown: true` makes it the tenant of clients nobody claims."""
 
     default: Literal["allow", "deny"]
@@ -96,14 +100,14 @@ class TenantSpec(_Spec):
     feedback: Feedback = Feedback()
 
 
-class RuleClients(_Spec):
+class RuleClients(_Spec, frozen=True, kw_only=True):
     """Which clients of the tenant a rule is for: all labels equal, and in one of the subnets."""
 
     match_labels: Labels = {}
     subnets: list[Subnet] = []
 
 
-class RuleMatch(_Spec):
+class RuleMatch(_Spec, frozen=True, kw_only=True):
     """What a rule looks at: every key given must hold; a list holds when any entry does; `not` excludes names."""
 
     qname: list[Pattern] = []
@@ -112,7 +116,7 @@ class RuleMatch(_Spec):
     transport: list[Literal["udp", "tcp"]] = []
 
 
-class Answer(_Spec):
+class Answer(_Spec, frozen=True, kw_only=True):
     """Form of a deny (or the target of a redirect).
 
     form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop`` or ``addresses`` (a sinkhole).
@@ -127,8 +131,8 @@ class Answer(_Spec):
     ede: Literal[4, 15, 16, 17] | None = None
 
 
-class Rule(_Spec):
-    """One rule. Terminal actions: allow, deny, redirect (and pass in the platform tier, which leaves the rest to the tenant)."""
+class Rule(_Spec, frozen=True, kw_only=True):
+    """One rule. Terminal actions: allow, deny, redirect; in the platform tier also pass (leave it to the tenant)."""
 
     name: ObjectName
     action: Literal["allow", "deny", "redirect", "pass", "log", "tag", "route", "continue"]
@@ -142,7 +146,7 @@ class Rule(_Spec):
     route: str = ""
 
 
-class DNSPolicySpec(_Spec):
+class DNSPolicySpec(_Spec, frozen=True, kw_only=True):
     """Ordered rules of one tier, for some tenants or, with an empty list, for all."""
 
     tier: Literal["platform", "tenant", "baseline"]
@@ -152,7 +156,7 @@ class DNSPolicySpec(_Spec):
     mode: Mode = "enforce"
 
 
-class VirtualRecord(_Spec):
+class VirtualRecord(_Spec, frozen=True, kw_only=True):
     """One record of a virtual name; data in presentation format, e.g. ``10 5 443 host.example.`` for SRV."""
 
     type: Literal["A", "AAAA", "CNAME", "TXT", "MX", "SRV", "PTR", "HTTPS", "SVCB"]
@@ -160,7 +164,7 @@ class VirtualRecord(_Spec):
     ttl: Ttl = 30
 
 
-class VirtualNameSpec(_Spec):
+class VirtualNameSpec(_Spec, frozen=True, kw_only=True):
     """A name that exists because an operator says so, for some tenants or, with an empty list, for all."""
 
     name: Annotated[str, Meta(min_length=1, max_length=1009)]
@@ -173,19 +177,19 @@ class _Object(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     metadata: Metadata
 
 
-class Tenant(_Object, tag="Tenant"):
+class Tenant(_Object, frozen=True, kw_only=True, tag="Tenant"):
     """Who belongs to a tenant, what it may see, how it resolves."""
 
     spec: TenantSpec
 
 
-class DNSPolicy(_Object, tag="DNSPolicy"):
+class DNSPolicy(_Object, frozen=True, kw_only=True, tag="DNSPolicy"):
     """Ordered rules of one tier."""
 
     spec: DNSPolicySpec
 
 
-class VirtualName(_Object, tag="VirtualName"):
+class VirtualName(_Object, frozen=True, kw_only=True, tag="VirtualName"):
     """A name that exists because an operator says so."""
 
     spec: VirtualNameSpec
@@ -193,7 +197,9 @@ class VirtualName(_Object, tag="VirtualName"):
 
 PolicyObject = Tenant | DNSPolicy | VirtualName
 KINDS: dict[str, type[Tenant] | type[DNSPolicy] | type[VirtualName]] = {
-    "Tenant": Tenant, "DNSPolicy": DNSPolicy, "VirtualName": VirtualName,
+    "Tenant": Tenant,
+    "DNSPolicy": DNSPolicy,
+    "VirtualName": VirtualName,
 }
 
 

@@ -1,5 +1,6 @@
-"""What streams and resolvers tell each other, one JSON message each: Telemetry, Alert, ContextSignal, Overlay, Binding, PolicyStatus, DeadLetter.
+"""What streams and resolvers tell each other, one JSON message each.
 
+Telemetry, Alert, ContextSignal, Overlay, Binding, PolicyStatus, DeadLetter.
 Times are UTC. Every value that steers policy carries its reason and its expiry.
 """
 
@@ -19,7 +20,7 @@ class _Signal(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class TopItem(_Signal):
+class TopItem(_Signal, frozen=True, kw_only=True):
     """One heavy hitter: the true count lies in [count - error, count]."""
 
     item: str
@@ -27,7 +28,7 @@ class TopItem(_Signal):
     error: int = 0
 
 
-class Telemetry(_Signal):
+class Telemetry(_Signal, frozen=True, kw_only=True):
     """One tenant (and workload, empty for the whole tenant) in one tumbling window of event time.
 
     counts: keyed ``verdict:deny``, ``rule:NAME``, ``audit:NAME``, ``rcode:NXDOMAIN``, ``qtype:A``, ``transport:udp``,
@@ -53,7 +54,7 @@ class Telemetry(_Signal):
     version: int = 1
 
 
-class SuggestedEntry(_Signal):
+class SuggestedEntry(_Signal, frozen=True, kw_only=True):
     """The overlay entry a finding would like to see in force."""
 
     pattern: str
@@ -61,7 +62,7 @@ class SuggestedEntry(_Signal):
     duration_s: int = 900
 
 
-class Alert(_Signal):
+class Alert(_Signal, frozen=True, kw_only=True):
     """One change of an alert's state. `id` is stable for the same ongoing (tenant, detector, subject)."""
 
     id: str
@@ -84,7 +85,7 @@ class Alert(_Signal):
     version: int = 1
 
 
-class ContextSignal(_Signal):
+class ContextSignal(_Signal, frozen=True, kw_only=True):
     """A fact about a subject that holds until it expires, for rules and discovery to use."""
 
     tenant: str
@@ -98,7 +99,7 @@ class ContextSignal(_Signal):
     version: int = 1
 
 
-class OverlayEntry(_Signal):
+class OverlayEntry(_Signal, frozen=True, kw_only=True):
     """One policy entry that streams put in force; never without source, reason and expiry."""
 
     id: str
@@ -112,7 +113,7 @@ class OverlayEntry(_Signal):
     expires: datetime
 
 
-class Overlay(_Signal):
+class Overlay(_Signal, frozen=True, kw_only=True):
     """A tenant's whole overlay; it replaces the one before. `revision` rises by one with each change."""
 
     tenant: str
@@ -122,7 +123,7 @@ class Overlay(_Signal):
     version: int = 1
 
 
-class Binding(_Signal):
+class Binding(_Signal, frozen=True, kw_only=True):
     """Which workload learnt which address from which name, until when."""
 
     tenant: str
@@ -133,14 +134,14 @@ class Binding(_Signal):
     version: int = 1
 
 
-class Refusal(_Signal):
+class Refusal(_Signal, frozen=True, kw_only=True):
     """An object or overlay a resolver refused, and why (with the key path)."""
 
     key: str
     error: str
 
 
-class PolicyStatus(_Signal):
+class PolicyStatus(_Signal, frozen=True, kw_only=True):
     """What one resolver worker runs. A worker that has not spoken for 15 s is not live.
 
     objects_offset, overlays_offset: next offset of each policy topic (one partition each) that is fully in force.
@@ -158,7 +159,7 @@ class PolicyStatus(_Signal):
     version: int = 1
 
 
-class DeadLetter(_Signal):
+class DeadLetter(_Signal, frozen=True, kw_only=True):
     """What could not be decoded; value is base64 of the first 64 KiB."""
 
     topic: str

@@ -42,13 +42,22 @@ def _delete(hours: int) -> dict[str, str]:
 
 _COMPACT = {"cleanup.policy": "compact"}
 
-EVENTS = Topic("dns.events", batches.BatchHeader, "none; partition chosen by tenant", 4, {**_delete(24), "max.message.bytes": "4194304"},
-               ("resolver",), ("streams",))
+EVENTS = Topic(
+    "dns.events",
+    batches.BatchHeader,
+    "none; partition chosen by tenant",
+    4,
+    {**_delete(24), "max.message.bytes": "4194304"},
+    ("resolver",),
+    ("streams",),
+)
 TELEMETRY = Topic("dns.telemetry", signals.Telemetry, "tenant", 1, _delete(24), ("streams",), ("streams",))
 ALERTS = Topic("dns.alerts", signals.Alert, "tenant", 1, _delete(30 * 24), ("streams",), ("streams", "alert consumers"))
 CONTEXT = Topic("dns.context", signals.ContextSignal, "tenant", 1, _delete(24), ("streams",), ("streams", "resolver"))
 BINDINGS = Topic("dns.bindings", signals.Binding, "tenant/address", 1, _COMPACT, ("resolver",), ("compose",))
-OBJECTS = Topic("policy.objects", objects.PolicyObject, "kind/tenant/name", 1, _COMPACT, ("compose",), ("resolver", "streams"))
+OBJECTS = Topic(
+    "policy.objects", objects.PolicyObject, "kind/tenant/name", 1, _COMPACT, ("compose",), ("resolver", "streams")
+)
 OVERLAYS = Topic("policy.overlays", signals.Overlay, "tenant", 1, _COMPACT, ("streams",), ("resolver", "streams"))
 STATUS = Topic("policy.status", signals.PolicyStatus, "resolver", 1, _COMPACT, ("resolver",), ("compose", "streams"))
 DEAD = Topic("dns.dead", signals.DeadLetter, "none", 1, _delete(7 * 24), ("streams",), ("operators",))
