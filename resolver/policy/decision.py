@@ -1,0 +1,82 @@
+"""What the policy engine says about one query: the verdict, the form of the answer, and what it recorded on the way.
+
+Values only, made by engine.py and read by the handler. This module must not know rules, wire formats or time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+NO_EDE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How a deny or a redirect is answered.
+
+    Attributes:
+        form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop``, ``addresses`` (a sinkhole) or ``cname`` (a redirect).
+        addresses: for form addresses, in presentation format, both families mixed.
+        target: for form cname, lower case without final dot.
+        ttl: seconds, of the records and of the SOA.
+        ede: RFC 8914 code, NO_EDE (-1) for none.
+    """
+
+    form: str
+    addresses: tuple[str, ...] = ()
+    target: str = ""
+    ttl: int = 30
+    ede: int = NO_EDE
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a rule in audit mode would have done. The tenant's default in audit mode has an empty rule."""
+
+    rule: str
+    verdict: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict on one query.
+
+    Attributes:
+        verdict: ``allow``, ``deny`` or ``redirect``.
+        rule: ``object/rule``; empty when the tenant's default decided.
+        tier: ``platform``, ``overlay``, ``tenant``, ``baseline`` or ``default``.
+        form: how to answer; None for allow.
+        audits: rules in audit mode that matched before the verdict, in order.
+        tags: tags of matching rules, in order, without repetition; ``log`` where a rule asked to log.
+        log: a matching rule asked to log.
+        route: name of the tenant's upstream group to use; empty for the choice by suffix.
+        ede_text: text of the Extended DNS Error; empty for allow.
+        valid_until: Unix seconds from which the same query may be decided differently under the same policy epoch.
+    """
+
+    verdict: str
+    rule: str = ""
+    tier: str = "default"
+    form: AnswerForm | None = None
+    audits: tuple[Audit, ...] = ()
+    tags: tuple[str, ...] = ()
+    log: bool = False
+    route: str = ""
+    ede_text: str = ""
+    valid_until: float = inf
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One line of an explanation: a rule, whether it matched, why (not), and what came of it.
+
+    outcome: ``verdict``, ``audit``, ``continue``, ``pass`` or, where the rule did not match, ``skip``.
+    """
+
+    rule: str
+    tier: str
+    matched: bool
+    why: str
+    outcome: str

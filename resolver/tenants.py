@@ -1,0 +1,173 @@
+"""Who is asking: client address -> tenant, workload and labels, by the longest claimed subnet.
+
+Stands at the top of the path; everything below receives an Asker. Views are built by policy/compiler.py and never
+change: a policy change makes new ones. This module must not know messages, sockets or rules' meaning.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from resolver.policy.patterns import PatternIndex
+from schemas.objects import VirtualRecord
+
+if TYPE_CHECKING:
+    from resolver.policy.compiler import Compiled
+    from resolver.policy.rules import RuleIndex
+
+T = TypeVar("T")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_ASKERS = 65536
+
+
+class SubnetIndex(Generic[T]):
+    """Longest-prefix match: one dict per prefix length, longest first."""
+
+    __slots__ = ("_families",)
+
+    def __init__(self, entries: Iterable[tuple[Network, T]]) -> None:
+        """Of two entries for the same network the first stays."""
+        tables: dict[int, dict[int, dict[int, T]]] = {4: {}, 6: {}}
+        for network, value in entries:
+            shift = network.max_prefixlen - network.prefixlen
+            tables[network.version].setdefault(shift, {}).setdefault(int(network.network_address) >> shift, value)
+        self._families = {version: sorted(by_shift.items()) for version, by_shift in tables.items()}
+
+    def get(self, version: int, number: int) -> T | None:
+        """Value of the longest network that holds the address, given as a number."""
+        for shift, table in self._families[version]:
+            value = table.get(number >> shift)
+            if value is not None:
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadView:
+    """A named, labelled part of a tenant."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
+_NO_WORKLOAD = WorkloadView("", {})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One upstream server: scheme ``udp`` or ``tcp``, address in presentation format, port, and the URL as shown."""
+
+    scheme: str
+    address: str
+    port: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpstreamGroupView:
+    """Ordered servers. `suffixes` are the domains (lower case) it is for; empty takes the rest. timeout in seconds."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    servers: tuple[Server, ...]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VirtualEntry:
+    """A virtual name of one tenant. Types it has no records for are NODATA; a CNAME stands alone (RFC 1034 3.6.2)."""
+
+    name: str
+    records: Mapping[str, tuple[VirtualRecord, ...]]
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TenantView:
+    """Everything the path needs of one tenant.
+
+    Attributes:
+        default: ``allow`` or ``deny``.
+        mode: ``enforce`` or ``audit`` (nothing is denied, everything is recorded).
+        privacy: ``clear``, ``pseudonym`` or ``drop``: how clients appear in events.
+        virtual: lower-case name without final dot -> its records.
+        rules: indexes to look a name up in: rules for all tenants, the tenant's own, its overlay.
+        exempt: names the overlay never touches.
+        groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
+    """
+
+    name: str
+    default: str
+    mode: str
+    privacy: str
+    upstreams: tuple[UpstreamGroupView, ...]
+    virtual: Mapping[str, VirtualEntry]
+    rules: tuple[RuleIndex, ...]
+    exempt: PatternIndex[bool]
+    workloads: SubnetIndex[WorkloadView]
+    groups: Mapping[str, UpstreamGroupView]
+    suffixes: PatternIndex[UpstreamGroupView]
+    rest: UpstreamGroupView | None
+
+    def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
+        """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""
+        if route and (group := self.groups.get(route)) is not None:
+            return group
+        return self.suffixes.longest(qname) or self.rest
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asker:
+    """One client as policy sees it; the same object for the same address as long as the policy epoch lasts."""
+
+    tenant: TenantView
+    workload: str
+    labels: Mapping[str, str]
+    address: str
+    version: int
+    number: int
+
+
+@dataclass(slots=True, eq=False)
+class AskerCache:
+    """Askers already identified under one policy epoch, least recently used first out."""
+
+    capacity: int = _ASKERS
+    entries: dict[str, Asker | None] = field(default_factory=dict)
+
+    def put(self, address: str, asker: Asker | None) -> None:
+        """Remember, forgetting the oldest when full."""
+        if len(self.entries) >= self.capacity:
+            del self.entries[next(iter(self.entries))]
+        self.entries[address] = asker
+
+
+def identify(compiled: Compiled, address: str) -> Asker | None:
+    """The asker at this address, or None for a client no tenant claims.
+
+    Raises:
+        ValueError: if the text is no IP address.
+    """
+    cache = compiled.askers.entries
+    if address in cache:
+        asker = cache.pop(address)
+        cache[address] = asker
+        return asker
+    asker = _identify(compiled, address)
+    compiled.askers.put(address, asker)
+    return asker
+
+
+def _identify(compiled: Compiled, address: str) -> Asker | None:
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    number = int(parsed)
+    tenant = compiled.subnets.get(parsed.version, number) or compiled.unknown
+    if tenant is None:
+        return None
+    workload = tenant.workloads.get(parsed.version, number) or _NO_WORKLOAD
+    return Asker(tenant, workload.name, workload.labels, address, parsed.version, number)
