@@ -1,25 +1,168 @@
 """Query events -> Kafka: bounded buffers, batches, acknowledgements, exact counts of what was lost.
 
 Stands behind the answer: ``offer`` is called when the answer has already been handed to the socket; it never waits and
-never raises. It must not know how an answer was found.
+never raises. Everything else runs in tasks of its own. It must not know how an answer was found.
 """
 
 from __future__ import annotations
 
-from resolver.columns import Template
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
-__all__ = ["Publisher", "Template"]
+from resolver.buffer import EventBuffer, Offer
+from resolver.columns import Rows, Template, cut, split
+from resolver.counters import Counters
+from resolver.delivery import Delivery, Transport
+from resolver.lanes import Batch, Lane, encode, encode_counters
+from schemas.batches import BatchHeader
+from schemas.topics import partition_of
+
+__all__ = ["Limits", "Publisher", "Template"]
+
+_HEARTBEAT = 1.0
+_TICKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a publisher.
+
+    Args:
+        flush_ms: milliseconds an event waits at most before it is cut into a batch.
+        batch_events: events of one batch at most.
+        max_events, max_bytes: bounds of everything not acknowledged yet; beyond, events are dropped and counted.
+    """
+
+    flush_ms: int = 100
+    batch_events: int = 2000
+    max_events: int = 200_000
+    max_bytes: int = 32 * 2**20
 
 
 class Publisher:
-    """Publishes events of one worker."""
+    """Publishes the events of one worker.
 
-    def offer(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None:
-        """Take one event, or drop and count it when the buffer is full; never blocks.
+    Args:
+        counters: cells of this worker's epoch.
+        source: name of the worker slot.
+        transport: where messages go.
+        limits: bounds.
 
-        Args:
-            template: what the event shares with others of the same answer; may be offered again and again.
-            time_ns: arrival of the query, Unix nanoseconds.
-            latency_us: microseconds from reading the query to handing over the answer.
-            upstream_us: microseconds of these spent waiting for upstream.
+    Attributes:
+        offer: takes one event or drops and counts it; see EventBuffer.offer.
+        buffer: where it goes.
+        delivery: how batches leave, and whether they do.
+    """
+
+    offer: Offer
+
+    def __init__(self, counters: Counters, source: str, transport: Transport, limits: Limits) -> None:
+        self.counters, self._source, self._limits = counters, source, limits
+        self.buffer = EventBuffer(counters.offered, counters.dropped, max_events=limits.max_events, max_bytes=limits.max_bytes)
+        self.offer = self.buffer.offer
+        self.delivery = Delivery(transport, self._encode, self._settled)
+        self._partitions = 0
+        self._unrouted: list[Rows] = []
+        self._sequence = 0
+        self._said = (0, 0, 0)
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        await asyncio.gather(self._flushing(), self._speaking())
+
+    async def close(self, seconds: float) -> int:
+        """Publish what is left and the last word about this epoch, in bounded time.
+
+        Returns:
+            events that were not acknowledged in that time; the successor's closing word accounts for them.
         """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._finish()
+        await self.delivery.stop()
+        self.counters.close()
+        return self.buffer.held()
+
+    async def _finish(self) -> None:
+        if not self._partitions:
+            self._partitions = await self.delivery.connect()
+        await self._route(self._collect())
+        await self.delivery.finish()
+        self._say(self._header(closed=True), partial(self.counters.forget, self.counters.epoch))
+        await self.delivery.finish()
+
+    async def _speaking(self) -> None:
+        """Connect, say the last word for killed predecessors, then speak when counters changed without a batch."""
+        self._partitions = await self.delivery.connect()
+        for old in self.counters.predecessors():
+            header = BatchHeader(source=self._source, epoch=old.epoch, first_sequence=0, count=0, partition=0, closed=True,
+                                 offered=old.offered, dropped=old.dropped, acknowledged=old.acknowledged)
+            self._say(header, partial(self.counters.forget, old.epoch))
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            self._partitions = max(self._partitions, self.delivery.partitions())
+            if self._said != self._counts() and not self.delivery.lane(0).busy:
+                self._say(self._header())
+
+    async def _flushing(self) -> None:
+        """Cut batches every flush_ms, or sooner when one is full."""
+        while True:
+            for _ in range(_TICKS):
+                await asyncio.sleep(self._limits.flush_ms / 1000 / _TICKS)
+                if len(self.buffer) >= self._limits.batch_events:
+                    break
+            if self._partitions:
+                await self._route(self._collect())
+            elif len(self.buffer) >= self._limits.batch_events:
+                self._unrouted = self._collect()
+
+    def _collect(self) -> list[Rows]:
+        rows, self._unrouted = self._unrouted, []
+        if len(self.buffer):
+            rows += cut(self.buffer.take(), self._limits.batch_events)
+        return rows
+
+    async def _route(self, pieces: list[Rows]) -> None:
+        for number, rows in enumerate(pieces):
+            if number:
+                await asyncio.sleep(0)  # a backlog is cut in steps; queries are answered between them
+            for partition, part in split(rows, self._partition).items():
+                lane = self.delivery.lane(partition)
+                lane.add(part)
+                if lane.busy and lane.waiting >= self._limits.batch_events:
+                    lane.ready.append(self._encode(lane))
+                self.delivery.kick(lane)
+
+    def _partition(self, tenant: str) -> int:
+        return partition_of(tenant, self._partitions)
+
+    def _encode(self, lane: Lane) -> Batch:
+        rows = lane.next_rows(self._limits.batch_events)
+        batch = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+        self._sequence += len(rows)
+        self.buffer.account(len(batch.value) - rows.weight)
+        return batch
+
+    def _settled(self, size: int, acknowledged: int, given_up: int) -> None:
+        self.counters.acknowledged.value += acknowledged
+        self.counters.dropped.value += given_up
+        self.buffer.release(acknowledged + given_up, size)
+
+    def _counts(self) -> tuple[int, int, int]:
+        return self.counters.offered.value, self.counters.dropped.value, self.counters.acknowledged.value
+
+    def _header(self, *, partition: int = 0, count: int = 0, closed: bool = False) -> BatchHeader:
+        self._said = offered, dropped, acknowledged = self._counts()
+        return BatchHeader(source=self._source, epoch=self.counters.epoch, first_sequence=self._sequence, count=count,
+                           partition=partition, offered=offered, dropped=dropped, acknowledged=acknowledged, closed=closed)
+
+    def _say(self, header: BatchHeader, delivered: Callable[[], None]|None = None) -> None:
+        """Queue a message that only carries counters."""
+        value = encode_counters(header)
+        self.buffer.account(len(value))
+        lane = self.delivery.lane(header.partition)
+        lane.ready.append(Batch(value, 0, delivered))
+        self.delivery.kick(lane)
