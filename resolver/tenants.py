@@ -9,18 +9,24 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from resolver.policy.patterns import PatternIndex
 from schemas.objects import VirtualRecord
 
-if TYPE_CHECKING:
-    from resolver.policy.compiler import Compiled
-    from resolver.policy.rules import RuleIndex
-
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _ASKERS = 65536
+
+
+class NameIndex(Protocol[T_co]):
+    """Values by domain pattern; see policy/patterns.py."""
+
+    def matches(self, qname: str) -> bool:
+        """Whether any pattern matches a lower-case name."""
+
+    def longest(self, qname: str) -> T_co | None:
+        """The value with the longest matching suffix."""
 
 
 class SubnetIndex(Generic[T]):
@@ -94,7 +100,7 @@ class TenantView:
         mode: ``enforce`` or ``audit`` (nothing is denied, everything is recorded).
         privacy: ``clear``, ``pseudonym`` or ``drop``: how clients appear in events.
         virtual: lower-case name without final dot -> its records.
-        rules: indexes to look a name up in: rules for all tenants, the tenant's own, its overlay.
+        rules: what policy/engine.py looks a name up in; opaque to everyone else.
         exempt: names the overlay never touches.
         groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
     """
@@ -105,11 +111,11 @@ class TenantView:
     privacy: str
     upstreams: tuple[UpstreamGroupView, ...]
     virtual: Mapping[str, VirtualEntry]
-    rules: tuple[RuleIndex, ...]
-    exempt: PatternIndex[bool]
+    rules: Any
+    exempt: NameIndex[bool]
     workloads: SubnetIndex[WorkloadView]
     groups: Mapping[str, UpstreamGroupView]
-    suffixes: PatternIndex[UpstreamGroupView]
+    suffixes: NameIndex[UpstreamGroupView]
     rest: UpstreamGroupView | None
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
@@ -145,6 +151,26 @@ class AskerCache:
         self.entries[address] = asker
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """Everything in force at one time, made by policy/compiler.py; replaced as a whole, never changed.
+
+    Attributes:
+        epoch: rises with every swap; what was answered under another epoch is void.
+        version: the same text in every resolver that has the same objects and overlays in force.
+        tenants: views by name.
+        subnets: which tenant claims an address.
+        unknown: name of the tenant of clients nobody claims; empty for none (they are refused).
+    """
+
+    epoch: int
+    version: str
+    tenants: Mapping[str, TenantView]
+    subnets: SubnetIndex[str]
+    unknown: str = ""
+    askers: AskerCache = field(default_factory=AskerCache)
+
+
 def identify(compiled: Compiled, address: str) -> Asker | None:
     """The asker at this address, or None for a client no tenant claims.
 
@@ -166,7 +192,7 @@ def _identify(compiled: Compiled, address: str) -> Asker | None:
     if parsed.version == 6 and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     number = int(parsed)
-    tenant = compiled.subnets.get(parsed.version, number) or compiled.unknown
+    tenant = compiled.tenants.get(compiled.subnets.get(parsed.version, number) or compiled.unknown)
     if tenant is None:
         return None
     workload = tenant.workloads.get(parsed.version, number) or _NO_WORKLOAD

@@ -1,0 +1,134 @@
+"""Objects and overlays -> one Compiled policy: verify everything, then build the tenants' views.
+
+The one entry to policy for those who only want to know whether objects are right (`verify`), and for those who put them
+in force (`compile_policy`). Off the query path. Must not know where objects come from or what is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from resolver.policy.conflicts import Parts, Problem, find_conflicts
+from resolver.policy.rules import compile_policy_rules, parse_patterns
+from resolver.policy.tenancy import compile_tenancy
+from resolver.policy.views import Sorted, Views, sort_objects
+from resolver.policy.virtual import compile_virtual
+from resolver.tenants import Compiled
+from schemas.objects import DNSPolicy, PolicyObject, Tenant
+from schemas.signals import Overlay
+
+__all__ = ["Compiled", "Memo", "PolicyError", "Problem", "check_overlay", "compile_policy", "overlay_key", "verify"]
+
+
+class PolicyError(ValueError):
+    """Objects that cannot be put in force; `problems` says why, each with object and key path."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+@dataclass(slots=True, eq=False)
+class Memo:
+    """What earlier compilations made, to be taken over where objects are the same ones."""
+
+    parts: dict[str, tuple[PolicyObject, Parts, list[Problem]]] = field(default_factory=dict)
+    views: Views = field(default_factory=Views)
+    last: tuple[Mapping[str, PolicyObject], Sorted] | None = None
+
+    def look_at(self, objects: Mapping[str, PolicyObject]) -> None:
+        """Compile the objects that are new; forget those that are gone."""
+        for key in self.parts.keys() - objects.keys():
+            del self.parts[key]
+        for key, obj in objects.items():
+            known = self.parts.get(key)
+            if known is None or known[0] is not obj:
+                self.parts[key] = _compile_object(key, obj)
+
+
+def _compile_object(key: str, obj: PolicyObject) -> tuple[PolicyObject, Parts, list[Problem]]:
+    problems: list[Problem] = []
+
+    def report(path: str, message: str) -> None:
+        problems.append(Problem(key, path, message))
+
+    if isinstance(obj, Tenant):
+        return obj, compile_tenancy(obj, report), problems
+    if isinstance(obj, DNSPolicy):
+        return obj, compile_policy_rules(obj, report), problems
+    return obj, compile_virtual(obj, report), problems
+
+
+def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> list[Problem]:
+    """Everything that is wrong with these objects, alone and together; empty when nothing is.
+
+    Args:
+        objects: by key; of two that claim the same, the later in this order is wrong.
+        memo: remembers objects already looked at.
+    """
+    memo = memo or Memo()
+    memo.look_at(objects)
+    alone = [problem for key in objects for problem in memo.parts[key][2]]
+    wrong = {problem.key for problem in alone}
+    # A tenant that is wrong in itself is still known by name: its mistakes are not those of the policies naming it.
+    known = {key: memo.parts[key][:2] for key in objects if key not in wrong or isinstance(objects[key], Tenant)}
+    return alone + [problem for problem in find_conflicts(known) if problem.key not in wrong]
+
+
+def overlay_key(tenant: str) -> str:
+    """How problems name a tenant's overlay; the shape of an object's key."""
+    return f"Overlay/-/{tenant}"
+
+
+def check_overlay(overlay: Overlay) -> list[Problem]:
+    """Everything that is wrong with an overlay."""
+    problems: list[Problem] = []
+    key = overlay_key(overlay.tenant)
+    for place, entry in enumerate(overlay.entries):
+        path = f"entries[{place}]"
+        parse_patterns([entry.pattern], f"{path}.pattern", lambda at, why: problems.append(Problem(key, at, why)))
+        if entry.expires.tzinfo is None or entry.created.tzinfo is None:
+            problems.append(Problem(key, f"{path}.expires", "expected times with a zone"))
+    return problems
+
+
+def compile_policy(
+    objects: Mapping[str, PolicyObject],
+    overlays: Mapping[str, Overlay],
+    *,
+    now: float,
+    version: str,
+    epoch: int,
+    memo: Memo | None = None,
+) -> Compiled:
+    """Verify, then build.
+
+    Args:
+        objects: by key; the mapping must not change afterwards when a memo is given.
+        overlays: by tenant, as check_overlay lets them pass; those of unknown tenants are inert, wrong entries too.
+        now: Unix seconds; overlay entries expired by then are left out.
+        version: of the result.
+        epoch: of the result.
+        memo: of earlier compilations.
+
+    Raises:
+        PolicyError: if any object is wrong; dangling references alone do not count.
+    """
+    memo = memo or Memo()
+    if memo.last is None or memo.last[0] is not objects:
+        problems = verify(objects, memo)
+        if any(not problem.dangling for problem in problems):
+            raise PolicyError(problems)
+        memo.last = (objects, sort_objects({key: memo.parts[key][:2] for key in objects}))
+    sorted_objects = memo.last[1]
+    views = memo.views.build(sorted_objects, {name: _alive(overlay, now) for name, overlay in overlays.items()})
+    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown)
+
+
+def _alive(overlay: Overlay, now: float) -> Overlay:
+    """The overlay without what has expired; itself when nothing has, so that its identity tells it did not change."""
+    alive = tuple(entry for entry in overlay.entries if entry.expires.timestamp() > now)
+    if len(alive) == len(overlay.entries):
+        return overlay
+    return Overlay(tenant=overlay.tenant, revision=overlay.revision, entries=alive, changed=overlay.changed)

@@ -1,0 +1,90 @@
+"""What can be wrong between objects: the same client, name or role claimed twice, references that lead nowhere.
+
+Of two that claim the same, the later in the order given is wrong. A dangling reference is reported, but does not take the
+object out of force: a policy for two tenants must not fall because one of them was deleted. Pure, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from resolver.policy.rules import CompiledRule
+from resolver.policy.tenancy import Tenancy
+from resolver.tenants import VirtualEntry
+from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
+
+Parts = Tenancy | VirtualEntry | tuple[CompiledRule, ...]
+
+
+class Problem(NamedTuple):
+    """What is wrong with an object. dangling: the rest of the object stays in force."""
+
+    key: str
+    path: str
+    message: str
+    dangling: bool = False
+
+    def __str__(self) -> str:
+        kind, _, name = self.key.split("/", 2)
+        return f"{kind}/{name} {self.path}: {self.message}"
+
+
+def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
+    """Every conflict between objects that are each right on their own."""
+    tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
+    yield from _claims(objects)
+    for key, (obj, parts) in objects.items():
+        if isinstance(obj, DNSPolicy | VirtualName):
+            yield from _unknown_tenants(key, obj.spec.tenants, tenants)
+        if isinstance(obj, DNSPolicy):
+            yield from _unknown_routes(key, obj, tenants)
+    yield from _same_names(objects)
+
+
+def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
+    owners: dict[object, str] = {}
+    fallback = ""
+    for key, (obj, parts) in objects.items():
+        if not isinstance(obj, Tenant) or not isinstance(parts, Tenancy):
+            continue
+        for network, path in parts.claims:
+            owner = owners.setdefault(network, obj.metadata.name)
+            if owner != obj.metadata.name:
+                yield Problem(key, path, f"{network} is claimed by tenant {owner!r} with equal force")
+        if obj.spec.unknown and fallback:
+            yield Problem(key, "spec.unknown", f"tenant {fallback!r} takes the clients nobody claims already")
+        elif obj.spec.unknown:
+            fallback = obj.metadata.name
+
+
+def _unknown_tenants(key: str, names: Iterable[str], tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:
+    for place, name in enumerate(names):
+        if name not in tenants:
+            yield Problem(key, f"spec.tenants[{place}]", f"there is no tenant {name!r}", dangling=True)
+
+
+def _unknown_routes(key: str, policy: DNSPolicy, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:
+    for place, rule in enumerate(policy.spec.rules):
+        if rule.action != "route" or not rule.route:
+            continue
+        path = f"spec.rules[{place}].route"
+        lacking = [name for name in policy.spec.tenants if name in tenants and rule.route not in tenants[name].groups]
+        if lacking:
+            which = ", ".join(map(repr, lacking))
+            yield Problem(key, path, f"no upstream group is named {rule.route!r} in tenant {which}", dangling=True)
+        elif not policy.spec.tenants and not any(rule.route in tenancy.groups for tenancy in tenants.values()):
+            yield Problem(key, path, f"no tenant has an upstream group named {rule.route!r}", dangling=True)
+
+
+def _same_names(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
+    owners: dict[tuple[str, str], str] = {}
+    for key, (obj, parts) in objects.items():
+        if not isinstance(obj, VirtualName) or not isinstance(parts, VirtualEntry):
+            continue
+        for tenant in obj.spec.tenants or ("",):
+            owner = owners.setdefault((tenant, parts.name), obj.metadata.name)
+            if owner != obj.metadata.name:
+                whom = f"tenant {tenant!r}" if tenant else "all tenants"
+                message = f"{parts.name} is given to {whom} by VirtualName {owner!r} already"
+                yield Problem(key, "spec.name", message)

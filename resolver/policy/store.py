@@ -1,0 +1,211 @@
+"""What policy is in force: verify, compile, swap as a whole, keep the last good of every object that is refused.
+
+The feed puts what it hears and swaps; the path reads `current`, one attribute, replaced atomically. Between the two
+stands nothing a query could wait for. Pure: bytes, objects and `now` in, refusals out. Must not know files or Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from math import inf
+
+import msgspec
+
+from resolver.policy.compiler import Memo, Problem, check_overlay, compile_policy, overlay_key, verify
+from resolver.tenants import Compiled, SubnetIndex
+from schemas.objects import PolicyObject, encode_object
+from schemas.signals import Overlay, Refusal, encode_signal
+
+
+class SnapshotError(ValueError):
+    """Bytes that are no snapshot of this program."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What was in force, and how far the topics had been read.
+
+    Attributes:
+        objects: key and object, in the order in which they claim.
+        overlays: of all tenants.
+        objects_offset: next offset of policy.objects.
+        overlays_offset: next offset of policy.overlays.
+    """
+
+    objects: list[tuple[str, PolicyObject]]
+    overlays: list[Overlay]
+    objects_offset: int
+    overlays_offset: int
+    version: int = 1
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Snapshot).decode
+
+
+class PolicyStore:
+    """Objects wanted and objects in force.
+
+    Attributes:
+        current: the policy in force; read it once per query.
+        epoch: rises with every swap.
+        version: of the policy in force; equal in every resolver that has the same in force.
+        objects_offset: next offset of policy.objects that is fully in force; the feed sets it before the swap.
+        overlays_offset: likewise of policy.overlays.
+        refusals: what the last swap refused.
+    """
+
+    def __init__(self) -> None:
+        self.current = Compiled(0, _version({}, {}), {}, SubnetIndex([]))
+        self.objects_offset = 0
+        self.overlays_offset = 0
+        self.refusals: list[Refusal] = []
+        self._wanted: dict[str, PolicyObject] = {}
+        self._good: dict[str, PolicyObject] = {}
+        self._unreadable: dict[str, str] = {}
+        self._overlays: dict[str, Overlay] = {}
+        self._overlay_problems: dict[str, list[Problem]] = {}
+        self._memo = Memo()
+        self._object_refusals: list[Refusal] = []
+        self._changed = True
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the policy in force."""
+        return self.current.epoch
+
+    @property
+    def version(self) -> str:
+        """Version of the policy in force."""
+        return self.current.version
+
+    @property
+    def objects(self) -> Mapping[str, PolicyObject]:
+        """Objects in force, by key."""
+        return self._good
+
+    def put(self, key: str, obj: PolicyObject | None) -> None:
+        """Want an object (None: want it gone) from the next swap on."""
+        self._changed = True
+        self._unreadable.pop(key, None)
+        self._wanted.pop(key, None)
+        if obj is not None:
+            self._wanted[key] = obj
+
+    def put_unreadable(self, key: str, error: str) -> None:
+        """Refuse an object that could not even be read; the last good one stays."""
+        self._changed = True
+        self._unreadable[key] = error
+        if key in self._good:
+            self._wanted[key] = self._good[key]
+
+    def put_overlay(self, tenant: str, overlay: Overlay | None) -> None:
+        """Want a tenant's overlay from the next swap on; a wrong one leaves the last good one."""
+        self._overlay_problems.pop(tenant, None)
+        if overlay is None:
+            self._overlays.pop(tenant, None)
+        elif problems := check_overlay(overlay):
+            self._overlay_problems[tenant] = problems
+        else:
+            self._overlays[tenant] = overlay
+
+    def put_unreadable_overlay(self, tenant: str, error: str) -> None:
+        """Refuse an overlay that could not even be read; the last good one stays."""
+        self._overlay_problems[tenant] = [Problem(overlay_key(tenant), "", error)]
+
+    def forget_objects(self) -> None:
+        """Want no object but those put from now on: the topic is read anew from its beginning."""
+        self._wanted.clear()
+        self._unreadable.clear()
+        self._changed = True
+
+    def forget_overlays(self) -> None:
+        """Want no overlay but those put from now on."""
+        self._overlays.clear()
+        self._overlay_problems.clear()
+
+    def swap(self, now: float) -> list[Refusal]:
+        """Put in force what is wanted, as far as it is right; returns what was refused and why."""
+        if self._changed:
+            self._good, refused = _acceptable(self._wanted, self._good, self._memo)
+            unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
+            self._object_refusals = unreadable + [_refusal(problem) for problem in refused]
+            self._changed = False
+        wrong_overlays = [_refusal(problem) for problems in self._overlay_problems.values() for problem in problems]
+        self.refusals = self._object_refusals + wrong_overlays
+        version = _version(self._good, self._overlays)
+        self.current = compile_policy(
+            self._good, self._overlays, now=now, version=version, epoch=self.epoch + 1, memo=self._memo
+        )
+        return self.refusals
+
+    def next_expiry(self, now: float) -> float:
+        """Unix seconds at which the first overlay entry in force expires; inf for none."""
+        entries = (entry.expires.timestamp() for overlay in self._overlays.values() for entry in overlay.entries)
+        return min((expires for expires in entries if expires > now), default=inf)
+
+    def snapshot(self) -> bytes:
+        """What is in force, to start from when there is no broker."""
+        return _encode(
+            Snapshot(
+                objects=list(self._good.items()),
+                overlays=list(self._overlays.values()),
+                objects_offset=self.objects_offset,
+                overlays_offset=self.overlays_offset,
+            )
+        )
+
+    def restore(self, value: bytes, now: float) -> list[Refusal]:
+        """Put a snapshot in force.
+
+        Raises:
+            SnapshotError: if the bytes are none; nothing has changed then.
+        """
+        try:
+            snapshot = _decode(value)
+        except msgspec.MsgspecError as error:
+            raise SnapshotError(f"not a policy snapshot: {error}") from error
+        self._good = dict(snapshot.objects)
+        self._wanted = dict(snapshot.objects)
+        self._changed = True
+        for overlay in snapshot.overlays:
+            self.put_overlay(overlay.tenant, overlay)
+        self.objects_offset, self.overlays_offset = snapshot.objects_offset, snapshot.overlays_offset
+        return self.swap(now)
+
+
+def _refusal(problem: Problem) -> Refusal:
+    return Refusal(key=problem.key, error=f"{problem.path}: {problem.message}" if problem.path else problem.message)
+
+
+def _acceptable(
+    wanted: Mapping[str, PolicyObject], good: Mapping[str, PolicyObject], memo: Memo
+) -> tuple[dict[str, PolicyObject], list[Problem]]:
+    """The objects to put in force: each as wanted, else as it last was, else not at all; and why.
+
+    What is in force already comes first, so that of two claiming the same the newcomer is refused.
+    """
+    chosen = dict(wanted)
+    refused: dict[str, list[Problem]] = {}
+    while True:
+        incumbent = {key: obj for key, obj in chosen.items() if good.get(key) is obj}
+        chosen = incumbent | {key: obj for key, obj in chosen.items() if key not in incumbent}
+        problems = verify(chosen, memo)
+        wrong = {problem.key for problem in problems if not problem.dangling}
+        if not wrong:
+            dangling = [problem for problem in problems if problem.key not in refused]
+            return chosen, [problem for found in refused.values() for problem in found] + dangling
+        for key in wrong:
+            refused.setdefault(key, [problem for problem in problems if problem.key == key])
+            last, tried = good.get(key), chosen.pop(key)
+            if last is not None and last is not tried:
+                chosen[key] = last
+
+
+def _version(objects: Mapping[str, PolicyObject], overlays: Mapping[str, Overlay]) -> str:
+    digest = sha256()
+    for key in sorted(objects):
+        digest.update(encode_object(objects[key]))
+    for tenant in sorted(overlays):
+        digest.update(encode_signal(overlays[tenant]))
+    return digest.hexdigest()[:12]

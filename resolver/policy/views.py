@@ -1,0 +1,153 @@
+"""Verified objects -> the views of tenants, taking over what did not change since the last time.
+
+One tenant's overlay among ten thousand tenants costs one view; tenants with the same policies share one index. Identity,
+not equality, says what changed: an object is replaced, never edited. Off the query path; must not know what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from resolver.policy.conflicts import Parts
+from resolver.policy.patterns import Pattern, PatternIndex
+from resolver.policy.rules import CompiledRule, compile_overlay
+from resolver.policy.tenancy import Tenancy
+from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
+from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
+from schemas.signals import Overlay
+
+RuleList = tuple[CompiledRule, ...]
+RuleLists = tuple[RuleList, ...]
+EVERYBODY = ""
+_EVERY_NAME = Pattern("any", (), "", "*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleSet:
+    """Rules of one tenant: those for all tenants, those naming it, its overlay; each group with its index."""
+
+    groups: tuple[RuleLists, ...]
+    indexes: tuple[PatternIndex[CompiledRule], ...]
+
+    def ordered(self) -> list[CompiledRule]:
+        """All rules in the order of evaluation."""
+        return sorted((rule for lists in self.groups for rules in lists for rule in rules), key=lambda rule: rule.order)
+
+
+@dataclass(slots=True, eq=False)
+class Indexes:
+    """Indexes by the lists they are made of, shared by tenants and kept from one build to the next while used."""
+
+    used: dict[tuple[int, ...], tuple[RuleLists, PatternIndex[CompiledRule]]] = field(default_factory=dict)
+    earlier: dict[tuple[int, ...], tuple[RuleLists, PatternIndex[CompiledRule]]] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin a build: what is not asked for until the next start is forgotten."""
+        self.earlier, self.used = self.used, {}
+
+    def of(self, lists: RuleLists) -> PatternIndex[CompiledRule]:
+        """The index of these lists. Entries hold their lists, so an id in a key cannot come to mean another list."""
+        key = tuple(map(id, lists))
+        entry = self.used.get(key) or self.earlier.get(key) or (lists, _index(lists))
+        self.used[key] = entry
+        return entry[1]
+
+
+def _index(lists: Iterable[RuleList]) -> PatternIndex[CompiledRule]:
+    entries = ((pattern, rule) for rules in lists for rule in rules for pattern in rule.patterns or (_EVERY_NAME,))
+    return PatternIndex(entries)
+
+
+@dataclass(slots=True, eq=False)
+class Sorted:
+    """Objects sorted by the tenant they are for; those for all tenants under EVERYBODY."""
+
+    rules: dict[str, RuleLists]
+    virtual: dict[str, tuple[VirtualEntry, ...]]
+    tenants: dict[str, tuple[Tenant, Tenancy]]
+    subnets: SubnetIndex[str]
+    unknown: str
+
+
+def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
+    """Sort verified objects; references to unknown tenants lead nowhere and cost nothing."""
+    rules: dict[str, list[RuleList]] = {}
+    virtual: dict[str, list[VirtualEntry]] = {}
+    tenants: dict[str, tuple[Tenant, Tenancy]] = {}
+    for obj, parts in objects.values():
+        if isinstance(obj, Tenant) and isinstance(parts, Tenancy):
+            tenants[obj.metadata.name] = (obj, parts)
+        elif isinstance(obj, DNSPolicy) and isinstance(parts, tuple):
+            for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
+                rules.setdefault(name, []).append(parts)
+        elif isinstance(obj, VirtualName) and isinstance(parts, VirtualEntry):
+            for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
+                virtual.setdefault(name, []).append(parts)
+    claims = ((network, name) for name, (_, tenancy) in tenants.items() for network, _ in tenancy.claims)
+    return Sorted(
+        {name: tuple(lists) for name, lists in rules.items()},
+        {name: tuple(entries) for name, entries in virtual.items()},
+        tenants,
+        SubnetIndex(claims),
+        next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Views:
+    """Views of the last build, each with what it was made from."""
+
+    indexes: Indexes = field(default_factory=Indexes)
+    made: dict[str, tuple[tuple[object, ...], TenantView]] = field(default_factory=dict)
+
+    def build(self, objects: Sorted, overlays: Mapping[str, Overlay]) -> dict[str, TenantView]:
+        """A view for each tenant; an overlay of an unknown tenant is inert."""
+        self.indexes.start()
+        shared_names = {entry.name: entry for entry in objects.virtual.get(EVERYBODY, ())}
+        shared_rules = objects.rules.get(EVERYBODY, ())
+        made = {}
+        for name, (tenant, tenancy) in objects.tenants.items():
+            own_rules, own_names = objects.rules.get(name, ()), objects.virtual.get(name, ())
+            overlay = overlays.get(name)
+            indexes = (self.indexes.of(shared_rules), self.indexes.of(own_rules))
+            recipe = (tenancy, overlay, *indexes, *objects.virtual.get(EVERYBODY, ()), None, *own_names)
+            known = self.made.get(name)
+            if known is None or not _same(known[0], recipe):
+                entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
+                rules = RuleSet((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
+                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names)))
+            made[name] = known
+        self.made = made
+        return {name: view for name, (_, view) in made.items()}
+
+
+def _same(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
+    return len(left) == len(right) and all(one is other for one, other in zip(left, right, strict=True))
+
+
+def _names(own: tuple[VirtualEntry, ...], shared: dict[str, VirtualEntry]) -> Mapping[str, VirtualEntry]:
+    """What is said for this tenant goes before what is said for all."""
+    mine = {entry.name: entry for entry in own}
+    if not mine or not shared:
+        return mine or shared
+    return ChainMap(mine, shared)
+
+
+def _view(tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str, VirtualEntry]) -> TenantView:
+    spec = tenant.spec
+    return TenantView(
+        name=tenant.metadata.name,
+        default=spec.default,
+        mode=spec.mode,
+        privacy=spec.privacy.client,
+        upstreams=tenancy.upstreams,
+        virtual=virtual,
+        rules=rules,
+        exempt=tenancy.exempt,
+        workloads=tenancy.workloads,
+        groups=tenancy.groups,
+        suffixes=tenancy.suffixes,
+        rest=tenancy.rest,
+    )
