@@ -1,0 +1,192 @@
+"""Rows of a batch as numbers: dictionary codes, hashes of distinct values once per batch, views per tenant.
+
+On the path: the first step of the analysis; telemetry and detectors read TenantRows only. A batch of many tenants shares one
+EventBatch, so that a value is hashed once whoever asked for it. Must not know what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from streams.hashing import Hashes, hash_strings
+
+Codes = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+# Answer types that carry no payload of the asked domain's choosing, or whose size DNSSEC and addressing explain.
+_PLAIN_TYPES = pa.array(
+    ["A", "AAAA", "NS", "SOA", "PTR", "DS", "DNSKEY", "CDS", "CDNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "HTTPS", "SVCB", "CAA", "OPT"]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """Answer records that can carry payload, flattened: row of the batch, hash of the data, bytes."""
+
+    rows: Rows
+    hashes: Hashes
+    weights: NDArray[np.int64]
+
+
+class EventBatch:
+    """A record batch of events (schema events.SCHEMA) and what is worth computing once for all its rows."""
+
+    def __init__(self, columns: pa.RecordBatch) -> None:
+        self.columns = columns
+        self._coded: dict[str, tuple[Codes, pa.Array]] = {}
+        self._kept: dict[tuple[str, str], Any] = {}
+
+    def _column(self, name: str) -> tuple[Codes, pa.Array]:
+        if name not in self._coded:
+            column = self.columns.column(name)
+            if column.null_count:
+                column = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()
+            self._coded[name] = (column.indices.to_numpy(zero_copy_only=False), column.dictionary)
+        return self._coded[name]
+
+    def codes(self, name: str) -> Codes:
+        """Dictionary code of each row."""
+        return self._column(name)[0]
+
+    def values(self, name: str) -> pa.Array:
+        """The dictionary: distinct values by code."""
+        return self._column(name)[1]
+
+    def per_value(self, name: str, what: str, compute: Callable[[pa.Array], Any]) -> Any:
+        """Something computed from the dictionary of a column, once per batch (`what` names it)."""
+        key = (name, what)
+        if key not in self._kept:
+            self._kept[key] = compute(self.values(name))
+        return self._kept[key]
+
+    def hashes(self, name: str) -> Hashes:
+        """Hash of each distinct value."""
+        found: Hashes = self.per_value(name, "hash", hash_strings)
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        """Distinct values as strings; for columns with few."""
+        found: list[str] = self.per_value(name, "texts", lambda values: values.to_pylist())
+        return found
+
+    def code_of(self, name: str, text: str) -> int:
+        """Code of a value; -2 when the batch has none."""
+        found: int = self.per_value(name, f"code {text}", lambda values: pc.index(values, text).as_py())
+        return found if found >= 0 else -2
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """A plain numeric column."""
+        if ("", name) not in self._kept:
+            column = self.columns.column(name)
+            if pa.types.is_timestamp(column.type):
+                column = column.cast(pa.int64())
+            self._kept["", name] = column.to_numpy(zero_copy_only=False)
+        found: NDArray[Any] = self._kept["", name]
+        return found
+
+    @cached_property
+    def seconds(self) -> NDArray[np.float64]:
+        """Event time of each row, Unix seconds."""
+        return self.numbers("time") / 1e6
+
+    @cached_property
+    def payloads(self) -> Payloads:
+        """What answers carry beside addresses and delegation."""
+        types = self.columns.column("answers.type")
+        flat = types.flatten()
+        wanted = np.flatnonzero(~pc.is_in(flat, value_set=_PLAIN_TYPES).to_numpy(zero_copy_only=False))
+        rows = pc.list_parent_indices(types).to_numpy(zero_copy_only=False)[wanted]
+        data = self.columns.column("answers.data").flatten().take(pa.array(wanted))
+        sizes = pc.binary_length(data).to_numpy(zero_copy_only=False).astype(np.int64)
+        generic = pc.starts_with(data, r"\#").to_numpy(zero_copy_only=False)  # RFC 3597 section 5: hexadecimal
+        return Payloads(rows.astype(np.int64), hash_strings(data), np.where(generic, np.maximum(sizes - 6, 0) // 2, sizes))
+
+    @cached_property
+    def audits(self) -> tuple[Rows, list[str]]:
+        """Rules in audit mode that matched, flattened: row of the batch, rule."""
+        rules = self.columns.column("audits.rule")
+        rows = pc.list_parent_indices(rules).to_numpy(zero_copy_only=False)
+        return rows.astype(np.int64), rules.flatten().to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRows:
+    """Rows of one tenant in a batch. `rows` are their positions, rising; `times` their event times, Unix seconds."""
+
+    batch: EventBatch
+    rows: Rows
+    times: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    @classmethod
+    def of(cls, columns: pa.RecordBatch) -> TenantRows:
+        """All rows of a record batch of one tenant."""
+        return cls.pick(EventBatch(columns), np.arange(columns.num_rows))
+
+    @classmethod
+    def pick(cls, batch: EventBatch, rows: Rows) -> TenantRows:
+        """Some rows of a batch."""
+        return cls(batch, rows, batch.seconds[rows])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def codes(self, name: str) -> Codes:
+        """Dictionary codes of these rows."""
+        return self.batch.codes(name)[self.rows]
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Values of a plain numeric column for these rows."""
+        return self.batch.numbers(name)[self.rows]
+
+    def equal(self, name: str, text: str) -> Mask:
+        """Which of these rows have this value."""
+        return self.codes(name) == self.batch.code_of(name, text)
+
+    def only(self, mask: Mask) -> TenantRows:
+        """Those of these rows where the mask holds."""
+        return replace(self, rows=self.rows[mask], times=self.times[mask])
+
+    def not_later_than(self, limit: float) -> TenantRows:
+        """The same rows with times clamped: one resolver's wrong clock must not close everybody's windows."""
+        return replace(self, times=np.minimum(self.times, limit)) if len(self) and self.times.max() > limit else self
+
+
+def tally(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct codes, rising, and how often each occurs; `size` is the length of the dictionary."""
+    if len(codes) * 8 < size:
+        found, counts = np.unique(codes, return_counts=True)
+        return found.astype(np.int64), counts
+    counts = np.bincount(codes, minlength=size)
+    used = np.flatnonzero(counts)
+    return used, counts[used]
+
+
+def last_of_each(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Distinct codes, rising, and the position at which each occurs last."""
+    if len(codes) * 8 < size:
+        found, first = np.unique(codes[::-1], return_index=True)
+        return found.astype(np.int64), len(codes) - 1 - first
+    place = np.full(size, -1, np.int64)
+    place[codes] = np.arange(len(codes))
+    used = np.flatnonzero(place >= 0)
+    return used, place[used]
+
+
+def split_by_tenant(columns: pa.RecordBatch) -> list[tuple[str, TenantRows]]:
+    """Rows of each tenant, tenants by name, rows in order; they share one EventBatch."""
+    batch = EventBatch(columns)
+    codes, texts = batch.codes("tenant"), batch.texts("tenant")
+    used, counts = tally(codes, len(texts))
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.cumsum(counts)[:-1]) if len(used) else []
+    named = zip((texts[code] for code in used.tolist()), parts, strict=True)
+    return [(name, TenantRows.pick(batch, rows)) for name, rows in sorted(named, key=lambda item: item[0])]
