@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from struct import Struct
 
-from resolver.names import labels_wire, read_labels
+from resolver.errors import ResponseError
+from resolver.names import MalformedNameError, labels_wire, read_labels
 from resolver.query import Record, Response
 from resolver.wire import HEADER, rdata_wire
 from resolver.mnemonics import type_number
@@ -41,13 +42,19 @@ def prepend(aliases: tuple[tuple[bytes, Record], ...], target_question: bytes, a
         aliases: (owner on the wire, CNAME record), in order; the last one's data is the target.
         target_question: question the answer was given to.
         answer: response for the target; `born` and policy bounds are kept.
+
+    Raises:
+        ResponseError: if the answer holds a malformed name.
     """
     body = bytearray()
     offsets: list[int] = []
     for owner, record in aliases:
         offsets.append(len(body) + len(owner) + 4)
         body += record_wire(owner, record)
-    ends = _write_out(body, offsets, target_question, answer)
+    try:
+        ends = _write_out(body, offsets, target_question, answer)
+    except MalformedNameError as error:
+        raise ResponseError(f"malformed response: {error}") from error
     answers, authority, additional = answer.counts
     lifetime = min([answer.lifetime, *(record.ttl for _, record in aliases)])
     return replace(

@@ -80,6 +80,15 @@ class RefusedError(ResolutionError):
         self.ede = ede
 
 
+class OverloadError(ResolutionError):
+    """More queries wait for upstream than this worker takes at a time."""
+
+    ede = Ede.OTHER
+
+    def __init__(self) -> None:
+        super().__init__("too many queries in flight")
+
+
 class NoUpstreamError(ResolutionError):
     """A name for which the tenant names no upstream."""
 

@@ -13,7 +13,7 @@ _LOWER = bytes(range(65)) + bytes(range(97, 123)) + bytes(range(91, 256))
 _QUOTED = frozenset(b'."\\();@$')
 
 
-class NameError_(ValueError):  # noqa: N801 - NameError is Python's own
+class MalformedNameError(ValueError):
     """Bytes that are not a domain name."""
 
 
@@ -28,7 +28,7 @@ def read_name(message: bytes, offset: int) -> tuple[str, int]:
         The name's text and the offset behind it.
 
     Raises:
-        NameError_: on bytes that end too early, a pointer that does not point back, or more than 255 octets.
+        MalformedNameError: on bytes that end too early, a pointer that does not point back, or more than 255 octets.
     """
     labels, after = read_labels(message, offset)
     return labels_text(labels), after
@@ -46,7 +46,7 @@ def read_labels(message: bytes, offset: int) -> tuple[list[bytes], int]:
                 size += length + 1
                 label = message[offset + 1 : offset + 1 + length]
                 if size > 255 or len(label) < length:
-                    raise NameError_("name too long or cut off")
+                    raise MalformedNameError("name too long or cut off")
                 labels.append(label)
                 offset += length + 1
             elif length >= 192:
@@ -55,12 +55,12 @@ def read_labels(message: bytes, offset: int) -> tuple[list[bytes], int]:
                     after = offset + 2
                 # RFC 1035 section 4.1.4: a pointer names a prior occurrence; falling strictly, it cannot loop.
                 if target >= bound:
-                    raise NameError_("compression pointer that does not point back")
+                    raise MalformedNameError("compression pointer that does not point back")
                 bound = offset = target
             else:
-                raise NameError_("label of unknown kind")
+                raise MalformedNameError("label of unknown kind")
     except IndexError:
-        raise NameError_("name cut off") from None
+        raise MalformedNameError("name cut off") from None
     return labels, (offset + 1 if after < 0 else after)
 
 
@@ -68,7 +68,7 @@ def skip_name(message: bytes, offset: int) -> int:
     """Offset behind a name, its pointer not followed.
 
     Raises:
-        NameError_: on bytes that end too early.
+        MalformedNameError: on bytes that end too early.
     """
     try:
         while length := message[offset]:
@@ -76,10 +76,10 @@ def skip_name(message: bytes, offset: int) -> int:
                 offset += 1
                 break
             if length > 63:
-                raise NameError_("label of unknown kind")
+                raise MalformedNameError("label of unknown kind")
             offset += length + 1
     except IndexError:
-        raise NameError_("name cut off") from None
+        raise MalformedNameError("name cut off") from None
     return offset + 1
 
 
@@ -101,7 +101,7 @@ def text_labels(name: str) -> list[bytes]:
     """Labels of a name in text form; a final dot is allowed.
 
     Raises:
-        NameError_: on an empty or too long label or name, or an escape that is none.
+        MalformedNameError: on an empty or too long label or name, or an escape that is none.
     """
     if name in {".", ""}:
         return []
@@ -118,7 +118,7 @@ def text_labels(name: str) -> list[bytes]:
             labels[-1] += char.encode()
         at += 1
     if any(not 0 < len(label) < 64 for label in labels) or sum(map(len, labels)) + len(labels) > 254:
-        raise NameError_(f"not a domain name: {name!r}")
+        raise MalformedNameError(f"not a domain name: {name!r}")
     return [bytes(label) for label in labels]
 
 
@@ -126,10 +126,10 @@ def _unescape(name: str, at: int) -> tuple[int, int]:
     digits = name[at + 1 : at + 4]
     if digits[:1].isdecimal():
         if len(digits) < 3 or not digits.isdecimal() or not digits.isascii() or int(digits) > 255:
-            raise NameError_(f"bad escape in domain name {name!r}")
+            raise MalformedNameError(f"bad escape in domain name {name!r}")
         return int(digits), at + 3
     if not digits or not digits[0].isascii():
-        raise NameError_(f"bad escape in domain name {name!r}")
+        raise MalformedNameError(f"bad escape in domain name {name!r}")
     return ord(digits[0]), at + 1
 
 

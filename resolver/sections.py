@@ -12,7 +12,7 @@ from struct import Struct, error as StructError
 
 from resolver.errors import FormatError, Rcode, ResponseError
 from resolver.mnemonics import type_name
-from resolver.names import NameError_, read_name, skip_name
+from resolver.names import MalformedNameError, read_name, skip_name
 from resolver.query import Query, Record, Response
 from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text, read_ede, read_options
 
@@ -106,7 +106,7 @@ def decode_response(message: bytes, query: Query) -> Response:
         walk = _Walk(message, start, kept=start)
         for number, count in enumerate(counts):
             walk.section(count, number)
-    except (NameError_, StructError, FormatError) as error:
+    except (MalformedNameError, StructError, FormatError) as error:
         raise ResponseError(f"malformed response: {error}") from error
     return _response(walk, start, flags, (counts[0], counts[1]), query)
 
@@ -146,7 +146,7 @@ def data_text(kind: int, message: bytes, offset: int, length: int) -> str:
     """Data of a record in presentation format, names lower case with the final dot; the common types by hand.
 
     Raises:
-        NameError_: if a name in the data is malformed.
+        MalformedNameError: if a name in the data is malformed.
     """
     if kind == A and length == 4:
         return "%d.%d.%d.%d" % tuple(message[offset : offset + 4])

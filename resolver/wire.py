@@ -12,9 +12,9 @@ from struct import Struct, error as StructError
 
 from dnslib import RDMAP, RR, DNSBuffer
 
-from resolver.errors import BadVersionError, FormatError, NotAQueryError, NotImplementedQueryError, ResolutionError
+from resolver.errors import BadVersionError, FormatError, NotAQueryError, NotImplementedQueryError, RefusedError, ResolutionError
 from resolver.mnemonics import type_name
-from resolver.names import NameError_, labels_text, read_labels, skip_name
+from resolver.names import MalformedNameError, labels_text, read_labels, skip_name
 from resolver.query import Edns, Query, Response
 
 HEADER = 12
@@ -60,7 +60,7 @@ def decode_query(message: bytes) -> tuple[Query, ResolutionError | None]:
         edns = _edns(message, HEADER + len(question), counts[3] + counts[4], counts[5])
         if edns and edns.version:
             raise BadVersionError
-    except (NameError_, StructError):
+    except (MalformedNameError, StructError):
         error = FormatError()
     except BadVersionError as caught:
         error = caught
@@ -122,6 +122,21 @@ def read_options(message: bytes, offset: int, end: int) -> list[tuple[int, bytes
             raise FormatError
         options.append((code, message[offset - length : offset]))
     return options
+
+
+def check_servable(query: Query) -> None:
+    """Refuse what is well-formed but not a question to a resolver.
+
+    Raises:
+        ResolutionError: other classes and zone transfers are refused (RFC 5936 section 2.2.1), meta types and obsolete ones
+            are not implemented, OPT and 0 are no types to ask for.
+    """
+    if query.qclass != IN or query.qtype in {251, 252}:
+        raise RefusedError
+    if query.qtype in {0, OPT}:
+        raise FormatError
+    if query.qtype in {249, 250, 253, 254}:
+        raise NotImplementedQueryError
 
 
 def encode_query(query: Query) -> bytes:

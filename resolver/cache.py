@@ -1,0 +1,161 @@
+"""What upstream said, remembered per tenant: one tenant can never see, or time, what another resolved.
+
+Stands below policy: a decision is made before the cache is asked, so a policy change needs no purge. Memory is bounded
+over all tenants, and a tenant over its fair share pays with its own entries. Eviction within a tenant is SIEVE (Zhang
+et al., NSDI 2024), which a flood of random names does not flush. This module must not know policy or wire formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+from resolver.errors import Rcode
+from resolver.query import Query, Response
+
+_ANY_TYPE = -1
+_ENTRY_OCTETS = 700
+_RECORD_OCTETS = 200
+Key = tuple[Hashable, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    key: Key
+    response: Response
+    octets: int
+    visited: bool = False
+    newer: _Entry | None = None
+    older: _Entry | None = None
+
+
+@dataclass(slots=True, eq=False)
+class TenantCache:
+    """One tenant's entries, newest first, with SIEVE's hand."""
+
+    index: dict[Key, _Entry] = field(default_factory=dict)
+    octets: int = 0
+    _newest: _Entry | None = None
+    _oldest: _Entry | None = None
+    _hand: _Entry | None = None
+
+    def get(self, key: Key, now: float) -> Response | None:
+        """The answer kept under the key, None when there is none or its time is over (or the clock was set back)."""
+        entry = self.index.get(key)
+        if entry is None:
+            return None
+        born = entry.response.born or 0.0
+        if not 0 <= now - born < entry.response.lifetime:
+            self.remove(entry)
+            return None
+        entry.visited = True
+        return entry.response
+
+    def put(self, key: Key, response: Response) -> None:
+        """Keep an answer, in place of an older one."""
+        old = self.index.get(key)
+        if old is not None:
+            self.remove(old)
+        octets = _ENTRY_OCTETS + 2 * len(response.body) + _RECORD_OCTETS * len(response.records)
+        entry = _Entry(key, response, octets, older=self._newest)
+        if self._newest is not None:
+            self._newest.newer = entry
+        self._newest = entry
+        self._oldest = self._oldest or entry
+        self.index[key] = entry
+        self.octets += octets
+
+    def remove(self, entry: _Entry) -> None:
+        """Take an entry out."""
+        if self._hand is entry:
+            self._hand = entry.newer
+        if entry.newer is not None:
+            entry.newer.older = entry.older
+        else:
+            self._newest = entry.older
+        if entry.older is not None:
+            entry.older.newer = entry.newer
+        else:
+            self._oldest = entry.newer
+        entry.newer = entry.older = None
+        del self.index[entry.key]
+        self.octets -= entry.octets
+
+    def evict(self) -> None:
+        """Take out the first entry, from the hand towards newer ones, that was not asked for since the hand last passed."""
+        entry = self._hand or self._oldest
+        while entry is not None and entry.visited:
+            entry.visited = False
+            entry = entry.newer or self._oldest
+        if entry is not None:
+            self._hand = entry
+            self.remove(entry)
+
+
+class Caches:
+    """The caches of all tenants of one worker.
+
+    Args:
+        entries: most entries over all tenants.
+        octets: most bytes of memory they may hold, by estimate; by default 1 KiB an entry.
+    """
+
+    def __init__(self, entries: int, octets: int = 0) -> None:
+        self._max_entries = entries
+        self._max_octets = octets or entries * 1024
+        self._tenants: dict[str, TenantCache] = {}
+        self.entries = 0
+        self.octets = 0
+        self.evicted = 0
+
+    def get(self, tenant: str, scope: Hashable, query: Query, now: float) -> Response | None:
+        """The tenant's answer to this question, still to be aged by the reader, or None.
+
+        Args:
+            tenant: name of the tenant.
+            scope: what the answer was obtained from (the upstream group's servers); another scope is another answer.
+            query: the question; DO and CD are part of it, since they change what upstream says.
+            now: Unix seconds.
+        """
+        cache = self._tenants.get(tenant)
+        if cache is None:
+            return None
+        before = len(cache.index), cache.octets
+        answer = cache.get(_key(scope, query, query.qtype), now) or cache.get(_key(scope, query, _ANY_TYPE), now)
+        self._account(cache, before)
+        return answer
+
+    def put(self, tenant: str, scope: Hashable, query: Query, response: Response, now: float) -> None:
+        """Keep an answer for its lifetime, counted from now; an answer with lifetime 0 is not kept. Arguments as in get."""
+        if response.lifetime <= 0:
+            return
+        # RFC 2308 section 5: a name error is kept for the name, anything else for name and type. With a CNAME in
+        # the answer the name error is about the CNAME's target (section 2.1), so it is kept for name and type.
+        whole_name = response.rcode == Rcode.NXDOMAIN and not response.counts[0]
+        kept = replace(response, source="cache", upstream="", upstream_us=0, born=now)
+        cache = self._tenants.setdefault(tenant, TenantCache())
+        before = len(cache.index), cache.octets
+        cache.put(_key(scope, query, _ANY_TYPE if whole_name else query.qtype), kept)
+        self._account(cache, before)
+        self._shrink(cache)
+
+    def _account(self, cache: TenantCache, before: tuple[int, int]) -> None:
+        self.entries += len(cache.index) - before[0]
+        self.octets += cache.octets - before[1]
+
+    def _shrink(self, own: TenantCache) -> None:
+        while self.entries > self._max_entries or self.octets > self._max_octets:
+            # Octets are the scarce thing: whoever holds its fair share of them pays, else the largest does.
+            victim = own
+            if own.octets * len(self._tenants) < self._max_octets:
+                victim = max(self._tenants.values(), key=lambda cache: cache.octets)
+            before = len(victim.index), victim.octets
+            # The largest gives up 1 % at once, so that looking for it is rare.
+            for _ in range(1 if victim is own else max(1, len(victim.index) // 100)):
+                victim.evict()
+                self.evicted += 1
+            self._account(victim, before)
+
+
+def _key(scope: Hashable, query: Query, qtype: int) -> Key:
+    return query.qname, qtype, query.qclass, query.do, query.cd, scope

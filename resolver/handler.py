@@ -1,0 +1,231 @@
+"""THE PATH of a query, top to bottom: decode, identify, decide, answer, inspect, encode; then one event.
+
+Listeners call it with bytes and send the bytes it returns; fastpath.py repeats what it found. It calls leaves, leaves
+never call each other. Nothing here waits but for upstream, and nothing here knows sockets or Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from resolver.answers.cached import answer_cached, keep
+from resolver.answers.lookup import Lookup, follow
+from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.virtual import Enclosing, answer_virtual
+from resolver.cache import Caches
+from resolver.columns import Template
+from resolver.errors import (
+    Ede,
+    NotAQueryError,
+    NoUpstreamError,
+    OverloadError,
+    RefusedError,
+    ResolutionError,
+    ResponseError,
+    UpstreamError,
+)
+from resolver.event import Visit, template_of
+from resolver.fastpath import FastPath
+from resolver.policy.decision import Decision
+from resolver.policy.engine import decide, inspect
+from resolver.query import Response
+from resolver.sections import decode_response
+from resolver.tenants import Asker, Compiled, UpstreamGroupView, identify
+from resolver.wire import check_servable, decode_query, encode_query, encode_response, limit_of
+
+Answering = Coroutine[None, None, bytes | None]
+_ALLOW = Decision("allow")
+_ANY = 255
+_TRIES = 4
+"""How often a query is decided anew because policy changed while upstream was asked."""
+
+
+class Policies(Protocol):
+    """What is in force: swapped as a whole; the epoch rises with every swap."""
+
+    @property
+    def current(self) -> Compiled: ...  # noqa: D102
+    @property
+    def epoch(self) -> int: ...  # noqa: D102
+
+
+class Upstreams(Protocol):
+    """Asks servers; see answers/upstream.py."""
+
+    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109, D102
+        ...
+
+
+class Offer(Protocol):
+    """Takes one event and returns at once."""
+
+    def __call__(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None: ...  # noqa: D102
+
+
+class Handler:
+    """Answers queries.
+
+    Args:
+        policies: what is in force.
+        caches: answers remembered, per tenant.
+        upstreams: asks servers.
+        offer: takes the event of a query, when its answer is ready.
+        fastpath: is told of answers it may repeat.
+        show: how a client appears in events: (privacy setting, address) -> text.
+        clock: Unix time in nanoseconds.
+        max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
+    """
+
+    def __init__(
+        self,
+        policies: Policies,
+        caches: Caches,
+        upstreams: Upstreams,
+        offer: Offer,
+        *,
+        fastpath: FastPath,
+        show: Callable[[str, str], str],
+        clock: Callable[[], int],
+        max_in_flight: int = 4096,
+    ) -> None:
+        self._policies, self._caches, self._upstreams, self._offer = policies, caches, upstreams, offer
+        self._fastpath, self._show, self._clock = fastpath, show, clock
+        self._enclosing = Enclosing()
+        self._max_in_flight = max_in_flight
+        self.in_flight = 0
+        self.ignored = 0
+
+    def handle(
+        self, message: bytes, address: str, port: int, transport: str, received_ns: int  # noqa: ARG002 - for DNS Cookies and logs
+    ) -> bytes | None | Answering:
+        """Answer one message.
+
+        Args:
+            message: as it came, without framing.
+            address: the client's, in presentation format.
+            port: the client's.
+            transport: udp or tcp.
+            received_ns: Unix nanoseconds.
+
+        Returns:
+            The answer, None where none is to be sent; or a coroutine of that when upstream must be asked.
+        """
+        try:
+            query, error = decode_query(message)
+        except NotAQueryError:
+            self.ignored += 1
+            return None
+        visit = Visit(query, message, address, transport, received_ns)
+        try:
+            found = self._find(visit, error)
+            if isinstance(found, Lookup):
+                return self._ask(visit, found)
+        except ResolutionError as failure:
+            found = _failure(failure)
+        return self._finish(visit, found, received_ns)
+
+    def _find(self, visit: Visit, error: ResolutionError | None = None) -> Response | Lookup:
+        """Everything that needs no waiting: the answer, or what to ask upstream."""
+        query, now = visit.query, visit.received_ns / 1e9
+        policies = self._policies
+        visit.epoch, compiled = policies.epoch, policies.current
+        visit.version = compiled.version
+        visit.asker = asker = identify(compiled, visit.address)
+        if asker is None:
+            return Response(RefusedError.rcode, "policy")  # closed by default
+        visit.decision = _ALLOW
+        if error is not None:
+            raise error
+        check_servable(query)
+        visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
+        if decision.form is not None:
+            found = follow(asker.tenant, query, answer_by_policy(query, decision, decision.form))
+        elif query.qtype == _ANY:
+            found = minimal_any(query)
+        else:
+            found = follow(asker.tenant, query, answer_virtual(asker.tenant, query))
+        if isinstance(found, Lookup):
+            cached = answer_cached(self._caches, asker.tenant, self._group(visit, asker, found), found.query, now)
+            if cached is None:
+                return found
+            found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached))
+        return self._inspected(visit, asker, found, now)
+
+    async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
+        self.in_flight += 1
+        try:
+            found = await self._from_upstream(visit, lookup)
+        except ResolutionError as failure:
+            found = _failure(failure)
+        finally:
+            self.in_flight -= 1
+        return self._finish(visit, found, self._clock())
+
+    async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
+        """Ask, remember, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
+        if not visit.query.rd:
+            # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
+            raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
+        if self.in_flight > self._max_in_flight:
+            raise OverloadError
+        for _ in range(_TRIES):
+            asker = visit.asker
+            assert asker is not None  # noqa: S101 - only a tenant's query comes here
+            group = self._group(visit, asker, lookup)
+            raw, server, elapsed_us = await self._upstreams.query(group, encode_query(lookup.query), group.timeout)
+            try:
+                answer = decode_response(raw, lookup.query)
+            except ResponseError as error:
+                raise UpstreamError(str(error), upstream=server, elapsed_us=elapsed_us) from error
+            now = self._clock() / 1e9
+            answer.born, answer.upstream, answer.upstream_us = now, server, elapsed_us
+            keep(self._caches, asker.tenant, group, lookup.query, answer, now)
+            if visit.epoch == self._policies.epoch:
+                answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer))
+                return self._inspected(visit, asker, answer, now)
+            found = self._find(visit)
+            if isinstance(found, Response):
+                return found
+            lookup = found
+        raise OverloadError
+
+    def _group(self, visit: Visit, asker: Asker, lookup: Lookup) -> UpstreamGroupView:
+        group = asker.tenant.upstream_for(lookup.query.qname, visit.decision.route)
+        if group is None:
+            raise NoUpstreamError
+        return group
+
+    def _inspected(self, visit: Visit, asker: Asker, found: Response, now: float) -> Response:
+        """Rules on the answer: every CNAME hop and address, wherever the answer came from."""
+        if visit.decision.form is None and found.records:
+            visit.decision = decision = inspect(asker, visit.decision, found.records, now)
+            if decision.form is not None:
+                denied = follow(asker.tenant, visit.query, answer_by_policy(visit.query, decision, decision.form))
+                if isinstance(denied, Response):
+                    return denied
+                raise NoUpstreamError  # a redirect after the fact may lead to virtual names only
+        return found
+
+    def _finish(self, visit: Visit, response: Response, now_ns: int) -> bytes | None:
+        """Render; then, with the answer ready, one event."""
+        query, now = visit.query, now_ns / 1e9
+        silent = response.source == "none"
+        limit = limit_of(query, visit.transport)
+        wire = None if silent else encode_response(query, response, now=now, limit=limit)
+        age = int(now - response.born) if response.born is not None else 0
+        shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
+        template = template_of(visit, response, wire, shown=shown, age=age)
+        if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache"}:
+            self._fastpath.admit(visit, response, wire, template, limit)
+        latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
+        self._offer(template, visit.received_ns, latency_us, response.upstream_us)
+        return wire
+
+
+def _failure(error: ResolutionError) -> Response:
+    """The one place where an error becomes an answer."""
+    response = Response(error.rcode, "error", ede=error.ede, ede_text=error.ede_text)
+    if isinstance(error, UpstreamError):
+        response.upstream, response.upstream_us = error.upstream, error.elapsed_us
+    return response

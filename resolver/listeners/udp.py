@@ -1,0 +1,133 @@
+"""UDP: datagrams in, answers out.
+
+One callback per wake-up reads until the socket is empty or 64 datagrams are done, which is the largest single gain there is
+over a protocol object; what the fast path knows is answered right here. This module must not know DNS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from resolver.fastpath import FastPath
+from resolver.handler import Handler, Offer, Policies
+
+_BURST = 64
+_BUFFER = 4 << 20
+_LONGEST = 4096
+"""Longest query read in bytes; what is longer is cut off and so answered FORMERR."""
+_MAX_LATENCY_US = 2**32 - 1
+
+
+def bind_udp(address: str, port: int) -> socket.socket:
+    """A socket of its own for this worker: the kernel spreads clients over all that are bound with SO_REUSEPORT.
+
+    Raises:
+        OSError: if the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        bound.setblocking(False)
+        bound.bind((address, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class UdpListener:
+    """Serves one bound socket.
+
+    Args:
+        bound: non-blocking UDP socket; closed by `close`.
+        handler: answers what the fast path does not know.
+        fastpath: known answers.
+        policies: for the epoch under which a known answer must have been decided.
+        offer: takes the event of a known answer.
+        clock: Unix time in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        handler: Handler,
+        fastpath: FastPath,
+        policies: Policies,
+        offer: Offer,
+        clock: Callable[[], int],
+    ) -> None:
+        self._socket, self._handler, self._fastpath = bound, handler, fastpath
+        self._policies, self._offer, self._clock = policies, offer, clock
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.unsent = 0
+
+    def start(self) -> None:
+        """Begin to serve on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._drain)
+
+    async def close(self) -> None:
+        """Stop reading, drop what still waits for upstream, close the socket."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._socket)
+        for task in self._waiting:
+            task.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+        self._socket.close()
+
+    def _drain(self) -> None:
+        receive, send, clock, offer = self._socket.recvfrom, self._socket.sendto, self._clock, self._offer
+        known_answers, policies, renew = self._fastpath.entries.get, self._policies, self._fastpath.renew
+        before = clock()
+        for _ in range(_BURST):
+            try:
+                message, client = receive(_LONGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an ICMP error about an earlier answer; the socket lives on
+            known = known_answers((client[0], message[2:]))
+            if (
+                known is not None
+                and known.epoch == policies.epoch
+                and (before < known.until_ns or renew(known, before))
+            ):
+                try:
+                    send(message[:2] + known.tail, client)
+                except OSError:
+                    self.unsent += 1
+                after = clock()
+                latency = (after - before) // 1000
+                offer(known.template, before, latency if 0 <= latency <= _MAX_LATENCY_US else 0)
+                before = after
+            else:
+                self._pass_on(message, client, before)
+                before = clock()
+
+    def _pass_on(self, message: bytes, client: Any, received_ns: int) -> None:  # noqa: ANN401 - a socket address
+        answer = self._handler.handle(message, client[0], client[1], "udp", received_ns)
+        if isinstance(answer, bytes):
+            self._send(answer, client)
+        elif answer is not None:
+            task = asyncio.ensure_future(self._send_later(answer, client))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+
+    async def _send_later(self, answering: Coroutine[None, None, bytes | None], client: Any) -> None:  # noqa: ANN401
+        answer = await answering
+        if answer is not None:
+            self._send(answer, client)
+
+    def _send(self, answer: bytes, client: Any) -> None:  # noqa: ANN401
+        # A full send buffer or an unreachable client: a lost datagram, as any network may lose one; the client asks again.
+        try:
+            self._socket.sendto(answer, client)
+        except OSError:
+            self.unsent += 1
