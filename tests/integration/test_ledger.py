@@ -1,0 +1,106 @@
+"""Nothing lost, nothing twice: 300,000 queries while workers are killed and Apache Kafka is restarted.
+
+The count of the ledger is checked against two independent ones: what dnsperf got answered, and what ClickHouse holds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import dns, load
+from tests.integration.kafka import ApacheKafka
+from tests.integration.stack import Stack, eventually
+
+QUERIES = 300_000
+RATE = 15_000
+LEAKED = "leaked-by-test.example"
+
+STORED = "SELECT count() AS stored, uniqExact((source, epoch, sequence)) AS distinct FROM nameward.query_events"
+OURS = "SELECT count() AS n FROM nameward.query_events WHERE client = '127.0.1.20' AND endsWith(qname, '.load.test')"
+ALERTS = "SELECT id, state, revision, toString(first_seen) AS first_seen FROM nameward.alerts WHERE position(subject, {subject:String}) > 0 ORDER BY revision"
+
+
+def ledger(stack: Stack) -> list[dict[str, Any]]:
+    """Rows of `nameward ledger --json`, one per source."""
+    return json.loads(stack.nameward("ledger", "--json").stdout)
+
+
+def settled(stack: Stack) -> list[dict[str, Any]] | None:
+    """The ledger once nothing is missing."""
+    rows = ledger(stack)
+    return rows if rows and all(row["missing"] == 0 for row in rows) else None
+
+
+def leak(stack: Stack, seed: int) -> None:
+    """Ask for names that carry 40 random octets each, as a tunnel does, until the detector must speak."""
+    draw = random.Random(seed)
+    for _ in range(40):
+        dns.ask(stack.port, dns.question(f"{draw.randbytes(20).hex()}.{LEAKED}", 16), client="127.0.1.20")
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A third of the queries go upstream or to the cache, a third to virtual names, a third to nowhere."""
+    pool = [f"n{number}.load.test" for number in range(2000)] + [f"n{number}.missing.load.test" for number in range(200)]
+    return load.write_names(tmp_path_factory.mktemp("load") / "names", pool, QUERIES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_every_event_is_accounted_for(stack: Stack, broker: ApacheKafka | None, names: Path) -> None:
+    """Kill both Faust workers, then a resolver worker, and restart Apache Kafka during the load: the ledger still closes."""
+    leak(stack, 1)
+    (opened, *_) = eventually(lambda: stack.sql(ALERTS, subject=LEAKED), within=30, what="an alert on the leak")
+    running = load.start(stack.port, names, "-n", "1", "-Q", str(RATE), "-c", "16", "-t", "1")
+    stages = (QUERIES / RATE) / 5
+    began = time.monotonic()
+
+    def at(stage: int) -> None:
+        eventually(lambda: time.monotonic() > began + stage * stages, within=60, what=f"stage {stage}")
+
+    at(1)
+    analytics, sink = stack.kill("analytics"), stack.kill("sink")
+    at(3)
+    worker = stack.kill("r1")
+    if broker is not None:
+        at(4)
+        broker.stop()
+        broker.start()
+    report = load.finish(running, within=180)
+    for name, pid in (("analytics", analytics), ("sink", sink), ("r1", worker)):
+        stack.wait_replaced(name, pid)
+
+    rows = eventually(lambda: settled(stack), within=90, what="the ledger closes", every=1)
+    produced, dropped, stored = (sum(row[column] for row in rows) for column in ("produced", "dropped", "stored"))
+    (held,) = stack.sql(STORED)
+    assert held["stored"] == held["distinct"], "an event is stored twice"
+    assert stored == held["stored"]
+    assert stored == produced - dropped, "the ledger does not add up"
+    (ours,) = stack.sql(OURS)
+    lost_events = sum(row["dropped"] for row in rows)
+    assert report.completed - lost_events <= ours["n"] <= report.sent
+    assert report.sent == QUERIES
+    assert report.completed >= QUERIES * 0.97
+
+    check_recovered(stack, opened)
+
+
+def check_recovered(stack: Stack, opened: dict[str, Any]) -> None:
+    """The alert opened before the kill goes on under its id with its first sight; it is not opened a second time."""
+    leak(stack, 2)
+    rows = stack.sql(ALERTS, subject=LEAKED)
+    assert {row["id"] for row in rows} == {opened["id"]}
+    assert {row["first_seen"] for row in rows} == {opened["first_seen"]}
+    assert [row["state"] for row in rows].count("open") == 1
+
+
+def test_ledger_names_every_source_for_people(stack: Stack) -> None:
+    """Without --json the ledger is a table with a line per worker slot."""
+    text = stack.nameward("ledger").stdout
+    assert all(word in text for word in ("r1", "r2", "missing"))
