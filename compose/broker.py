@@ -7,6 +7,7 @@ compaction, and a fetch costs it time in proportion to the batches a partition h
 
 from __future__ import annotations
 
+import asyncio
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,3 +37,13 @@ def command(program: Path, host: str, port: int) -> tuple[str, ...]:
     """Arguments that start the broker in memory, listening on host:port and telling clients so."""
     url = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
     return (str(program), "broker", "--storage-engine", "memory://tansu/", "--listener-url", url, "--advertised-listener-url", url)
+
+
+async def listens(host: str, port: int) -> bool:
+    """Whether something accepts connections at host:port."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 1.0)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

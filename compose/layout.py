@@ -72,7 +72,7 @@ class Layout:
     @property
     def mirror(self) -> Path:
         """Last known objects and overlays (see mirror.py)."""
-        return self.directory / "policy.json"
+        return self.directory / "policy.mirror"
 
     def prepare(self) -> None:
         """Create the directories.

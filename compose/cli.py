@@ -1,0 +1,54 @@
+"""The ``nameward`` command: a table of commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("compose.up:command", "Run the whole stack on this machine until Ctrl-C."),
+    "resolver": ("compose.programs:resolver", "Run one resolver worker."),
+    "streams": ("compose.programs:streams", "Run one stream processor: analytics or sink."),
+    "policy": ("compose.policy_commands:policy", "Validate, apply, get and delete policy objects."),
+    "tail": ("compose.tail:command", "Show query events as they happen."),
+    "sql": ("compose.sql:command", "Ask the store in SQL."),
+    "ledger": ("compose.ledger:command", "Account for every event: produced, dropped, stored, missing."),
+    "version": ("compose.programs:version", "Print the version."),
+}
+"""name -> (module:attribute, what it does)"""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the table without importing any of the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NAMEWARD", "max_content_width": 110})
+def nameward() -> None:
+    """A policy-implementing DNS resolver for many tenants, and the streaming analytics that watch it."""
+
+
+def main(arguments: Sequence[str] | None = None, **extra: Any) -> None:  # noqa: ANN401 - click's own keyword arguments
+    """Entry point of the console script."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what matters is said in one sentence by the command
+    nameward(arguments, prog_name="nameward", **extra)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The embedded stack's memory of policy: the last objects and overlays, followed on Kafka, kept in one file.
+
+The embedded broker forgets its topics when it ends. This mirror reads policy.objects and policy.overlays as everybody
+does and writes what it saw to ``policy.mirror``, so that a new broker can be given the same policy at once. Values stay the
+bytes they were: what they mean is for others to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.topics import OBJECTS, OVERLAYS
+
+_RETRY_S = 0.5
+
+
+class Remembered(msgspec.Struct):
+    """Key -> value of the two topics."""
+
+    objects: dict[str, bytes] = {}
+    overlays: dict[str, bytes] = {}
+
+
+class Mirror:
+    """Follows policy topics and remembers their last values.
+
+    Args:
+        path: file that survives the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.known = path.exists()
+        self.values = Remembered()
+        if self.known:
+            with contextlib.suppress(msgspec.MsgspecError, OSError):
+                self.values = msgspec.msgpack.decode(path.read_bytes(), type=Remembered)
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        draft = self._path.with_suffix(".new")
+        draft.write_bytes(msgspec.msgpack.encode(self.values))
+        draft.replace(self._path)
+        self.known = True
+
+    async def publish(self, bootstrap: str) -> tuple[int, int]:
+        """Give a broker that knows nothing all that is remembered; return the numbers of objects and overlays."""
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+        await producer.start()
+        try:
+            sent = [await producer.send(topic.name, value, key=key.encode(), partition=0)
+                    for topic, values in ((OBJECTS, self.values.objects), (OVERLAYS, self.values.overlays)) for key, value in values.items()]
+            await asyncio.gather(*sent)
+        finally:
+            await producer.stop()
+        return len(self.values.objects), len(self.values.overlays)
+
+    async def follow(self, bootstrap: str) -> None:
+        """Read the two topics until cancelled; a broker that is away is waited for."""
+        while True:
+            with contextlib.suppress(KafkaError, OSError):
+                await self._follow_once(bootstrap)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _follow_once(self, bootstrap: str) -> None:
+        places = {TopicPartition(OBJECTS.name, 0): self.values.objects, TopicPartition(OVERLAYS.name, 0): self.values.overlays}
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign(list(places))
+            while True:
+                records = await consumer.getmany(timeout_ms=1000)
+                changed = [_apply(places[place], message.key, message.value) for place, batch in records.items() for message in batch]
+                if any(changed):
+                    self.save()
+        finally:
+            await consumer.stop()
+
+
+def _apply(values: dict[str, bytes], key: bytes | None, value: bytes | None) -> bool:
+    name = (key or b"").decode(errors="replace")
+    if not name:
+        return False
+    if value is None:
+        return values.pop(name, None) is not None
+    changed = values.get(name) != value
+    values[name] = value
+    return changed
