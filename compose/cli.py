@@ -39,7 +39,7 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "NAMEWARD", "max_content_width": 110})
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def nameward() -> None:
     """A policy-implementing DNS resolver for many tenants, and the streaming analytics that watch it."""
 

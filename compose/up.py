@@ -15,7 +15,7 @@ _DEFAULT = Endpoints()
 
 
 @click.command("up")
-@click.option("--directory", type=click.Path(path_type=Path), default=Path(DEFAULT_DIRECTORY), show_default=True, help="Everything the stack keeps.")
+@click.option("--directory", envvar="NAMEWARD_DIRECTORY", type=click.Path(path_type=Path), default=Path(DEFAULT_DIRECTORY), show_default=True, help="Everything the stack keeps.")
 @click.option("--listen", default=_DEFAULT.listen, show_default=True, metavar="HOST:PORT", help="DNS, udp and tcp.")
 @click.option("--admin", default=_DEFAULT.admin, show_default=True, metavar="HOST:PORT", help="Health, metrics, explain.")
 @click.option("--kafka", default=_DEFAULT.kafka, show_default=True, metavar="HOST:PORT", help="Where the embedded broker listens.")
