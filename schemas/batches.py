@@ -81,7 +81,7 @@ def decode_batch(value: bytes) -> tuple[BatchHeader, pa.RecordBatch]:
         BatchError: if the bytes are not an Arrow stream with our header and schema.
     """
     try:
-        reader = pa.ipc.open_stream(value)
+        reader = pa.ipc.open_stream(value, options=pa.ipc.IpcReadOptions(use_threads=False))
         header = _decode_header((reader.schema.metadata or {}).get(_META_KEY, b""))
         columns = reader.read_next_batch()
     except (pa.ArrowException, msgspec.MsgspecError, StopIteration, OSError) as error:
