@@ -48,8 +48,8 @@ class EventBatch:
     def _column(self, name: str) -> tuple[Codes, pa.Array]:
         if name not in self._coded:
             column = self.columns.column(name)
-            if column.null_count:
-                column = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()
+            if column.null_count or pc.count_distinct(column.dictionary).as_py() < len(column.dictionary):
+                column = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()  # one code, one value
             self._coded[name] = (column.indices.to_numpy(zero_copy_only=False), column.dictionary)
         return self._coded[name]
 

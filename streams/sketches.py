@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from streams.hashing import Hashes
 
 Counts = NDArray[np.int64]
+Texts = Callable[[NDArray[np.int64]], list[str]]
 
 
 class HyperLogLog:
@@ -86,15 +87,17 @@ class SpaceSaving:
         self.floor = 0
         """Largest count an item outside the sketch can have."""
 
-    def add(self, hashes: Hashes, counts: Counts, text: Callable[[int], str]) -> None:
-        """Take in exact counts of distinct hashes; `text(i)` names the i-th, asked only for items that stay."""
-        self._join(hashes, counts, np.zeros(len(counts), np.int64), 0, text)
+    def add(self, hashes: Hashes, counts: Counts, texts: Texts) -> None:
+        """Take in exact counts of distinct hashes; `texts(indices)` names some of them, asked only for items that stay."""
+        self._join(hashes, counts, np.zeros(len(counts), np.int64), 0, texts)
 
     def merge(self, other: SpaceSaving) -> None:
         """Become the summary of both."""
-        self._join(other.hashes, other.counts, other.errors, other.floor, lambda i: other.texts[int(other.hashes[i])])
+        self._join(
+            other.hashes, other.counts, other.errors, other.floor, lambda some: [other.texts[key] for key in other.hashes[some].tolist()]
+        )
 
-    def _join(self, hashes: Hashes, counts: Counts, errors: Counts, floor: int, text: Callable[[int], str]) -> None:
+    def _join(self, hashes: Hashes, counts: Counts, errors: Counts, floor: int, texts: Texts) -> None:
         if not len(hashes):
             self.counts += floor
             self.errors += floor
@@ -110,23 +113,24 @@ class SpaceSaving:
         self.counts[here] += counts[found]
         self.errors[here] += errors[found]
         if len(fresh):
-            self._admit(hashes[fresh], counts[fresh] + self.floor, errors[fresh] + self.floor, lambda i: text(int(fresh[i])))
+            self._admit(hashes[fresh], counts[fresh] + self.floor, errors[fresh] + self.floor, lambda some: texts(fresh[some]))
         self.floor = max(self.floor + floor, self.floor)
 
-    def _admit(self, hashes: Hashes, counts: Counts, errors: Counts, text: Callable[[int], str]) -> None:
+    def _admit(self, hashes: Hashes, counts: Counts, errors: Counts, texts: Texts) -> None:
         known = len(self.hashes)
         every = np.concatenate([self.hashes, hashes])
         count = np.concatenate([self.counts, counts])
         error = np.concatenate([self.errors, errors])
         keep = np.arange(len(every))
         if len(every) > self.capacity:
-            ranked = np.lexsort((every, -count))
+            ranked = np.lexsort((every, np.arange(len(every)) >= known, -count))  # of equals, who is here stays
             keep, lost = ranked[: self.capacity], ranked[self.capacity :]
             self.floor = max(self.floor, int(count[lost[0]]))
             for index in lost[lost < known]:
                 del self.texts[int(every[index])]
-        for index in keep[keep >= known].tolist():
-            self.texts[int(every[index])] = text(index - known)
+        fresh = keep[keep >= known]
+        if len(fresh):
+            self.texts.update(zip(every[fresh].tolist(), texts(fresh - known), strict=True))
         keep = keep[np.argsort(every[keep])]
         self.hashes, self.counts, self.errors = every[keep], count[keep], error[keep]
 

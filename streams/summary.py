@@ -1,0 +1,174 @@
+"""What is counted of one tenant or workload in one window: the mergeable content of a Telemetry message.
+
+On the path: telemetry.py decides which rows belong to which window and adds them here. Must not know windows or time.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.signals import TopItem
+from streams.columns import TenantRows, tally
+from streams.sketches import HyperLogLog, LogHistogram, SpaceSaving
+
+OTHER = "(other)"
+"""Bucket of what exceeds a cap; no object can have this name."""
+
+_COUNTED = ("verdict", "rule", "rcode", "qtype", "transport", "answer_source")
+_TOPS = ("names", "domains", "clients", "denied")
+_TOP_COLUMN = {"names": "qname", "domains": "registered_domain", "clients": "client", "denied": "qname"}
+_TRUNCATED = 0x0200  # RFC 1035 section 4.1.1
+MAX_COUNTERS = 512
+MAX_UPSTREAMS = 16
+
+
+class Summary:
+    """Counts and sketches of some events.
+
+    Args:
+        p: size of the HyperLogLogs, see there.
+        capacity: items each top list keeps an eye on.
+    """
+
+    __slots__ = ("bytes_in", "bytes_out", "capacity", "clients", "counts", "latency", "names", "p", "queries", "tops", "upstreams")
+
+    def __init__(self, p: int = 12, capacity: int = 100) -> None:
+        self.p, self.capacity = p, capacity
+        self.queries = self.bytes_in = self.bytes_out = 0
+        self.counts: dict[str, int] = {}
+        self.clients, self.names = HyperLogLog(p), HyperLogLog(p)
+        self.latency = LogHistogram()
+        self.upstreams: dict[str, LogHistogram] = {}
+        self.tops = {name: SpaceSaving(capacity) for name in _TOPS}
+
+    def add(self, rows: TenantRows) -> None:
+        """Take in events."""
+        self.queries += len(rows)
+        self.bytes_in += int(rows.numbers("query_size").sum())
+        self.bytes_out += int(rows.numbers("response_size").sum())
+        for column in _COUNTED:
+            self._count_values(rows, column)
+        self._count_rest(rows)
+        self._add_distinct(rows)
+        self._add_latency(rows)
+
+    def count(self, key: str, number: int) -> None:
+        """Raise a counter; past the cap, the one for the rest of its kind."""
+        if not number:
+            return
+        if key not in self.counts and len(self.counts) >= MAX_COUNTERS:
+            key = f"{key.partition(':')[0]}:{OTHER}"
+        self.counts[key] = self.counts.get(key, 0) + number
+
+    def _count_values(self, rows: TenantRows, column: str) -> None:
+        texts = rows.batch.texts(column)
+        codes, counts = tally(rows.codes(column), len(texts))
+        for code, number in zip(codes.tolist(), counts.tolist(), strict=True):
+            if texts[code] or column != "rule":
+                self.count(f"{column}:{texts[code] or 'none'}", number)
+
+    def _count_rest(self, rows: TenantRows) -> None:
+        self.count("truncated", int(np.count_nonzero(rows.numbers("flags") & _TRUNCATED)))
+        failed = (rows.equal("rcode", "SERVFAIL") | rows.equal("rcode", "")) & ~rows.equal("upstream", "")
+        self.count("upstream_failure", int(np.count_nonzero(failed)))
+        audit_rows, rules = rows.batch.audits
+        if not len(audit_rows):
+            return
+        ours = np.isin(audit_rows, rows.rows)
+        for position in np.flatnonzero(ours).tolist():
+            self.count(f"audit:{rules[position]}", 1)
+
+    def _add_distinct(self, rows: TenantRows) -> None:
+        batch = rows.batch
+        for top, column in _TOP_COLUMN.items():
+            chosen = rows.only(rows.equal("verdict", "deny")) if top == "denied" else rows
+            if not len(chosen):
+                continue
+            values, hashes = batch.values(column), batch.hashes(column)
+            codes, counts = tally(chosen.codes(column), len(values))
+            shown = codes != batch.code_of(column, "")  # no client shown, no registered domain: nothing to list
+            codes, counts = codes[shown], counts[shown]
+            self.tops[top].add(hashes[codes], counts, partial(_texts, values, codes))
+            if top == "names":
+                self.names.add(hashes[codes])
+            elif top == "clients":
+                self.clients.add(hashes[codes])
+
+    def _add_latency(self, rows: TenantRows) -> None:
+        self.latency.add(LogHistogram.bucket(rows.numbers("latency_us")))
+        texts = rows.batch.texts("upstream")
+        codes = rows.codes("upstream")
+        used, _ = tally(codes, len(texts))
+        for code in used.tolist():
+            if texts[code]:
+                waited = rows.numbers("upstream_latency_us")[codes == code]
+                self._upstream(texts[code]).add(LogHistogram.bucket(waited))
+
+    def _upstream(self, name: str) -> LogHistogram:
+        if name not in self.upstreams and len(self.upstreams) >= MAX_UPSTREAMS:
+            name = OTHER
+        return self.upstreams.setdefault(name, LogHistogram())
+
+    def merge(self, other: Summary) -> None:
+        """Become the summary of both."""
+        self.queries += other.queries
+        self.bytes_in += other.bytes_in
+        self.bytes_out += other.bytes_out
+        for key, number in other.counts.items():
+            self.count(key, number)
+        self.clients.merge(other.clients)
+        self.names.merge(other.names)
+        self.latency.merge(other.latency)
+        for name, histogram in other.upstreams.items():
+            self._upstream(name).merge(histogram)
+        for top, sketch in self.tops.items():
+            sketch.merge(other.tops[top])
+
+    def values(self, tops: int = 10) -> dict[str, Any]:
+        """Fields of a Telemetry message: everything but tenant, workload and window."""
+        return {
+            "queries": self.queries,
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "counts": dict(sorted(self.counts.items())),
+            "clients": float(round(self.clients.estimate())),
+            "names": float(round(self.names.estimate())),
+            "latency_us": _quantiles(self.latency),
+            "upstream_latency_us": {name: _quantiles(self.upstreams[name]) for name in sorted(self.upstreams)},
+            **{
+                f"top_{name}": tuple(TopItem(item=item, count=count, error=error) for item, count, error in sketch.top(tops))
+                for name, sketch in self.tops.items()
+            },
+        }
+
+    def pack(self) -> list[Any]:
+        """Plain values for msgpack."""
+        upstreams = {name: histogram.pack() for name, histogram in self.upstreams.items()}
+        tops = {name: sketch.pack() for name, sketch in self.tops.items() if len(sketch.hashes)}
+        plain = [self.p, self.capacity, self.queries, self.bytes_in, self.bytes_out, self.counts]
+        return [*plain, self.clients.pack(), self.names.pack(), self.latency.pack(), upstreams, tops]
+
+    @classmethod
+    def unpack(cls, packed: list[Any]) -> Summary:
+        """Inverse of pack."""
+        summary = cls(packed[0], packed[1])
+        summary.queries, summary.bytes_in, summary.bytes_out, summary.counts = packed[2:6]
+        summary.clients, summary.names = HyperLogLog(summary.p, packed[6]), HyperLogLog(summary.p, packed[7])
+        summary.latency = LogHistogram(*packed[8])
+        summary.upstreams = {name: LogHistogram(*item) for name, item in packed[9].items()}
+        summary.tops.update({name: SpaceSaving.unpack(item) for name, item in packed[10].items()})
+        return summary
+
+
+def _texts(values: pa.Array, codes: NDArray[np.int64], some: NDArray[np.int64]) -> list[str]:
+    found: list[str] = values.take(pa.array(codes[some])).to_pylist()
+    return found
+
+
+def _quantiles(histogram: LogHistogram) -> dict[str, float]:
+    return dict(zip(("p50", "p90", "p99"), histogram.quantiles(0.5, 0.9, 0.99), strict=True))
