@@ -128,8 +128,8 @@ class Handler:
     def _find(self, visit: Visit, error: ResolutionError | None = None) -> Response | Lookup:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
         query, now = visit.query, visit.received_ns / 1e9
-        policies = self._policies
-        visit.epoch, compiled = policies.epoch, policies.current
+        compiled = self._policies.current
+        visit.epoch = compiled.epoch
         visit.version = compiled.version
         visit.asker = asker = identify(compiled, visit.address)
         if asker is None:
@@ -181,7 +181,7 @@ class Handler:
             now = self._clock() / 1e9
             answer.born, answer.upstream, answer.upstream_us = now, server, elapsed_us
             keep(self._caches, asker.tenant, group, lookup.query, answer, now)
-            if visit.epoch == self._policies.epoch:
+            if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer))
                 return self._inspected(visit, asker, answer, now)
             found = self._find(visit)

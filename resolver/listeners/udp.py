@@ -96,7 +96,7 @@ class UdpListener:
             known = known_answers((client[0], message[2:]))
             if (
                 known is not None
-                and known.epoch == policies.epoch
+                and known.epoch == policies.current.epoch
                 and (before < known.until_ns or renew(known, before))
             ):
                 try:
