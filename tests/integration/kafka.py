@@ -13,9 +13,10 @@ from tests.peers.authority import free_port
 
 
 class ApacheKafka:
-    """One node; start, stop and start again on the same port and data."""
+    """One node; start, stop and start again on the same port and data, on one core if given."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, core: int | None = None) -> None:
+        self._prefix = [] if core is None else ["taskset", "-c", str(core)]
         self.directory = directory
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -24,7 +25,7 @@ class ApacheKafka:
     def start(self) -> None:
         """Start the node and wait until it answers clients."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "compose.kafka", "run", "--directory", str(self.directory), "--port", str(self.port)]
+        command = [*self._prefix, sys.executable, "-m", "compose.kafka", "run", "--directory", str(self.directory), "--port", str(self.port)]
         with (self.directory / "node.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 60

@@ -141,10 +141,11 @@ class Stack:
 
     def nameward(self, *arguments: str, stdin: str | None = None, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `nameward` against this stack's directory; fails with its words unless check is False."""
-        command, *rest = arguments
-        words = [command, *rest]
+        words = list(arguments)
+        if "--directory" not in words:
+            words += ["--directory", str(self.directory)]
         done = subprocess.run([sys.executable, "-m", "compose.cli", *words], input=stdin, capture_output=True, text=True,
-                              check=False, timeout=timeout, env=os.environ | {"NAMEWARD_DIRECTORY": str(self.directory)})
+                              check=False, timeout=timeout)
         assert not check or done.returncode == 0, f"nameward {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

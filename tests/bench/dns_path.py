@@ -1,0 +1,108 @@
+"""Queries per second and latency of one core: every server on the same core, the same generator on the other, in one run."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests import peers
+from tests.bench import contenders
+from tests.bench.contenders import ZONE, Contender
+from tests.bench.pinned import OTHER_CORE
+from tests.bench.results import Table, median, thousands
+from tests.integration import load
+from tests.integration.kafka import ApacheKafka
+
+CLIENT = "127.0.1.20"
+_CACHED_NAMES = 1000
+_PINNED = {"options": ("-c", "20", "-T", "1", "-q", "200")}
+
+
+def measure(rounds: int, seconds: float) -> list[Table]:
+    """Tables of the cached path, the miss path and the latency at a common load."""
+    with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary, contextlib.ExitStack() as opened:
+        directory = Path(temporary)
+        upstream = opened.enter_context(contenders.authority(directory))
+        kafka = ApacheKafka(directory / "kafka", core=OTHER_CORE)
+        kafka.start()
+        opened.callback(kafka.stop)
+        ours = contenders.ours(kafka.bootstrap)
+        cached = [Contender("bare echo, uvloop protocol", contenders.echo("protocol")),
+                  Contender("bare echo, drained reads", contenders.echo("drained")),
+                  Contender("nameward, cached", ours), Contender("unbound, cached", contenders.unbound),
+                  Contender("dnsdist, packet cache", contenders.dnsdist(cached=True))]
+        missed = [Contender("nameward, miss", ours), Contender("unbound, miss", contenders.unbound),
+                  Contender("dnsdist, no cache", contenders.dnsdist(cached=False))]
+        names = load.write_names(directory / "cached", [f"n{number}.{ZONE}" for number in range(_CACHED_NAMES)], 50_000)
+        rates = _rates(directory, upstream, cached, lambda _: names, rounds, seconds, warm=True)
+        misses = _rates(directory, upstream, missed, lambda turn: _unique(directory, turn), rounds, seconds, warm=False)
+        half = median(rates["nameward, cached"]) / 2
+        latencies = _latencies(directory, upstream, cached, names, half, rounds, seconds)
+    return [_rate_table("Cached answers, one core", rates, "bare echo, uvloop protocol"),
+            _rate_table("Upstream misses, one core", misses, "unbound, miss"), _latency_table(latencies, half)]
+
+
+def _unique(directory: Path, turn: int) -> Path:
+    """Names nobody asked before, so that every query goes upstream."""
+    path = directory / "missed"
+    with path.open("w") as file:
+        file.writelines(f"m{turn}-{number}.{ZONE} A\n" for number in range(400_000))
+    return path
+
+
+def _rates(directory: Path, upstream: int, servers: list[Contender], names_of, rounds: int, seconds: float, *, warm: bool) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {server.name: [] for server in servers}
+    turn = 0
+    for _ in range(rounds):
+        for server in servers:
+            turn += 1
+            names = names_of(turn)
+            with server.run(contenders.fresh(directory / "server"), upstream) as port:
+                if warm:
+                    generate(port, names, "-l", "1")
+                report = generate(port, names, "-l", str(seconds))
+            found[server.name].append(report.qps)
+            print(f"{server.name}: {report.qps:,.0f} qps, {report.lost} lost of {report.sent}", flush=True)
+    return found
+
+
+def _latencies(directory: Path, upstream: int, servers: list[Contender], names: Path, rate: float, rounds: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
+    found: dict[str, list[tuple[float, float]]] = {server.name: [] for server in servers}
+    for _ in range(rounds):
+        for server in servers:
+            with server.run(contenders.fresh(directory / "server"), upstream) as port:
+                generate(port, names, "-l", "1")
+                report = generate(port, names, "-l", str(seconds), "-Q", str(int(rate)), "-v")
+            found[server.name].append((report.percentile(0.5), report.percentile(0.99)))
+            print(f"{server.name}: p50 {report.percentile(0.5):.3f} ms, p99 {report.percentile(0.99):.3f} ms", flush=True)
+    return found
+
+
+def generate(port: int, names: Path, *options: str) -> load.Report:
+    """dnsperf on the core that is not under test."""
+    command = [peers.require("taskset"), "-c", str(OTHER_CORE), peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", CLIENT]
+    command += ["-d", str(names), *_PINNED["options"], *options]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return load.finish(running, within=300)
+
+
+def _rate_table(title: str, rates: dict[str, list[float]], yardstick: str) -> Table:
+    table = Table(title, ("server", "queries/s (median)", "lowest", "highest", f"of {yardstick}"), "python -m tests.bench dns")
+    base = median(rates[yardstick]) or 1.0
+    for name, values in rates.items():
+        table.add(name, thousands(median(values)), thousands(min(values)), thousands(max(values)), f"{median(values) / base:.2f}")
+    table.notes.append("dnsperf, 20 sockets, at most 200 queries in flight; nameward with policy, cache per tenant and events published to "
+                       "Apache Kafka, which shares the core of the generator with the authority.")
+    return table
+
+
+def _latency_table(latencies: dict[str, list[tuple[float, float]]], rate: float) -> Table:
+    table = Table("Latency at half load", ("server", "p50 ms", "p99 ms", "p50 above echo", "p99 above echo"), "python -m tests.bench dns")
+    medians = {name: (median([p50 for p50, _ in values]), median([p99 for _, p99 in values])) for name, values in latencies.items()}
+    base50, base99 = medians["bare echo, uvloop protocol"]
+    for name, (p50, p99) in medians.items():
+        table.add(name, f"{p50:.3f}", f"{p99:.3f}", f"{p50 - base50:+.3f}", f"{p99 - base99:+.3f}")
+    table.notes.append(f"Every server at {rate:,.0f} queries/s, half of what nameward answers from its cache; percentiles over dnsperf's single latencies.")
+    return table
