@@ -1,0 +1,195 @@
+"""Answers from the tenant's upstream servers: one after the other until one is usable, TCP when UDP was too small.
+
+The last of the places where answers come from, and the only one that waits. Identical questions of one tenant travel
+once. This module must not know caches or policy; it gives bytes back as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from resolver.answers.exchange import ExchangeError, rcode_of, rejects_edns, truncated, without_edns
+from resolver.answers.upstream_tcp import TcpServer
+from resolver.answers.upstream_udp import UdpServer
+from resolver.errors import Rcode, UpstreamError
+from resolver.tenants import Server, UpstreamGroupView
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the latency histogram in seconds."""
+_ATTEMPTS = 4
+_SUSPECT_AFTER = 3
+_SUSPECT_FOR = (1.0, 10.0)
+_UNUSED = 60.0
+_SWEEP = 5.0
+_LAME = frozenset({Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
+
+
+@dataclass(slots=True)
+class ServerStats:
+    """What was seen of one server.
+
+    Attributes:
+        asked: attempts. failed: of these, without a usable response, by reason. latencies: responses by BUCKETS,
+        the last slot for slower ones. seconds: sum of their latencies.
+    """
+
+    asked: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    latencies: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds: float = 0.0
+
+    def answered(self, elapsed: float) -> None:
+        """Count a response that took so many seconds."""
+        self.seconds += elapsed
+        self.latencies[sum(elapsed > bound for bound in BUCKETS)] += 1
+
+
+class _Link:
+    """Both ways to one server, and how it behaves."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.udp, self.tcp = server, UdpServer(server), TcpServer(server)
+        self.stats = ServerStats()
+        self.used = 0.0
+        self._failures = 0
+        self._suspect_until = 0.0
+
+    def suspect(self, now: float) -> bool:
+        """Whether others should be asked first: it failed several times, and lately."""
+        return now < self._suspect_until
+
+    async def ask(self, message: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 (handed down, not a scope)
+        """One attempt.
+
+        Raises:
+            ExchangeError: if there is no usable response.
+        """
+        loop = asyncio.get_running_loop()
+        self.used = start = loop.time()
+        self.stats.asked += 1
+        try:
+            response = await self._ask(message, timeout)
+            if rejects_edns(response):
+                response = await self._ask(without_edns(message), timeout)
+        except ExchangeError as error:
+            self.stats.failed[error.reason] = self.stats.failed.get(error.reason, 0) + 1
+            self._failures += 1
+            if self._failures >= _SUSPECT_AFTER:
+                shift = min(self._failures - _SUSPECT_AFTER, 8)
+                self._suspect_until = loop.time() + min(_SUSPECT_FOR[0] * 2**shift, _SUSPECT_FOR[1])
+            raise
+        self.stats.answered(loop.time() - start)
+        self._failures, self._suspect_until = 0, 0.0
+        return response
+
+    async def _ask(self, message: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 (handed down, not a scope)
+        if self.server.scheme == "tcp":
+            return await self.tcp.ask(message, timeout)
+        response = await self.udp.ask(message, timeout)
+        return await self.tcp.ask(message, timeout) if truncated(response) else response  # RFC 7766 section 5
+
+    def close(self) -> None:
+        self.udp.close()
+        self.tcp.close()
+
+
+class Upstreams:
+    """Every server any tenant names, made when first asked, forgotten when unused for a minute."""
+
+    def __init__(self) -> None:
+        self._links: dict[Server, _Link] = {}
+        self._running: dict[tuple[UpstreamGroupView, bytes], asyncio.Task[tuple[bytes, str]]] = {}
+        self.coalesced = 0
+
+    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109
+        """Ask the servers of a group, in order.
+
+        Args:
+            group: of one tenant; another tenant's is another object, so that questions are never shared between tenants.
+            message: query with id 0, its OPT record last and without options.
+            timeout: seconds for each attempt.
+
+        Returns:
+            the response with id 0, the URL of the server that gave it, microseconds waited.
+
+        Raises:
+            UpstreamError: when no server gave a usable response.
+        """
+        loop = asyncio.get_running_loop()
+        start, key = loop.time(), (group, message)
+        task = self._running.get(key)
+        if task is None:
+            self._running[key] = task = loop.create_task(self._ask(group, message, timeout))
+            task.add_done_callback(lambda done: self._ended(key, done))
+        else:
+            self.coalesced += 1
+        try:
+            response, url = await asyncio.shield(task)
+        except UpstreamError as error:
+            error.elapsed_us = int((loop.time() - start) * 1e6)
+            raise
+        return response, url, int((loop.time() - start) * 1e6)
+
+    def _ended(self, key: tuple[UpstreamGroupView, bytes], task: asyncio.Task[tuple[bytes, str]]) -> None:
+        self._running.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # whoever waited has seen it; without anyone left, nobody needs to
+
+    async def _ask(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str]:  # noqa: ASYNC109
+        lame: tuple[bytes, str] | None = None
+        failure, failed = ExchangeError("no server"), ""
+        for link in self._order(group):
+            if lame is not None and lame[1] == link.server.url:
+                continue  # the only server there is has spoken
+            try:
+                response = await link.ask(message, timeout)
+            except ExchangeError as error:
+                failure, failed = error, link.server.url
+                continue
+            if rcode_of(response) not in _LAME:
+                return response, link.server.url
+            lame = lame or (response, link.server.url)
+        if lame is not None:
+            return lame
+        raised = UpstreamError(failure.reason, upstream=failed)
+        raised.ede = failure.ede
+        raise raised
+
+    def _order(self, group: UpstreamGroupView) -> list[_Link]:
+        """As the tenant wrote them, but those that fail now come last; a single one is asked twice."""
+        now = asyncio.get_running_loop().time()
+        links = [self._link(server) for server in group.servers]
+        if len(links) == 1:
+            return links * 2
+        return sorted(links, key=lambda link: link.suspect(now))[:_ATTEMPTS]
+
+    def _link(self, server: Server) -> _Link:
+        link = self._links.get(server)
+        if link is None:
+            link = self._links[server] = _Link(server)
+        return link
+
+    def stats(self) -> dict[str, tuple[ServerStats, int]]:
+        """By server URL: what was seen, and datagrams that answered nothing asked."""
+        return {server.url: (link.stats, link.udp.mismatched) for server, link in self._links.items()}
+
+    async def run(self) -> None:
+        """Close what is idle, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = loop.time()
+            for server, link in list(self._links.items()):
+                link.tcp.close_idle(now)
+                if link.used + _UNUSED < now:
+                    link.close()
+                    del self._links[server]
+
+    def close(self) -> None:
+        """Close everything; questions on their way fail."""
+        for task in self._running.values():
+            task.cancel()
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
