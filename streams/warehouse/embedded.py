@@ -1,0 +1,186 @@
+"""chDB opened in this process: connections, memory and time limits, and the Warehouse interface on top of them.
+
+One process at a time may open a path. Each statement gets a connection of its own (0.2 ms), so settings and half-read
+results never leak from one to the next. Must not know HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pyarrow as pa
+from chdb.state.sqlitelike import Connection
+
+from streams.warehouse import Parameters, Row, WarehouseAway, WarehouseError, refusal
+from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
+from streams.warehouse.statements import quoted, tsv_parameters
+
+_CODE = re.compile(r"Code: (\d+)\. DB::")
+_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_MIB = 1 << 20
+
+_CONFIG = """<clickhouse>
+<timezone>UTC</timezone>
+<max_server_memory_usage>{server}</max_server_memory_usage>
+<mark_cache_size>{cache}</mark_cache_size>
+<index_mark_cache_size>{cache}</index_mark_cache_size>
+<primary_index_cache_size>{cache}</primary_index_cache_size>
+<uncompressed_cache_size>0</uncompressed_cache_size>
+<mmap_cache_size>16</mmap_cache_size>
+<compiled_expression_cache_size>{cache}</compiled_expression_cache_size>
+<background_pool_size>1</background_pool_size>
+<users_config>{users}</users_config>
+</clickhouse>
+"""
+
+# Tables live in the store only: no files of the host, no other hosts.
+_USERS = """<clickhouse>
+<profiles><default>
+<max_memory_usage>{query}</max_memory_usage>
+<max_bytes_before_external_group_by>{spill}</max_bytes_before_external_group_by>
+<max_bytes_before_external_sort>{spill}</max_bytes_before_external_sort>
+<max_execution_time>{seconds}</max_execution_time>
+<max_result_bytes>{result}</max_result_bytes>
+<result_overflow_mode>throw</result_overflow_mode>
+<max_threads>2</max_threads>
+<max_insert_threads>1</max_insert_threads>
+<join_algorithm>auto</join_algorithm>
+<date_time_input_format>best_effort</date_time_input_format>
+</default></profiles>
+<quotas><default/></quotas>
+<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+<grants><query>GRANT ALL ON *.*</query><query>REVOKE FILE, URL, REMOTE, S3, HDFS, AZURE, MYSQL, POSTGRES, SQLITE, ODBC, JDBC, MONGO, REDIS, HIVE,
+KAFKA, NATS, RABBITMQ ON *.*</query></grants></default></users>
+</clickhouse>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the engine: MiB for all queries together and for one, seconds for one, bytes of one spooled result."""
+
+    server_mib: int = 320
+    query_mib: int = 200
+    cache_mib: int = 16
+    query_seconds: int = 60
+    result_bytes: int = 2 << 30
+
+
+class Database:
+    """A chDB database at a path; hands out connections."""
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        self.path = path
+        self.limits = limits or Limits()
+        self._anchor: Connection | None = None
+
+    def open(self) -> None:
+        """Open or create the database.
+
+        Raises:
+            WarehouseAway: when another process holds it or the directory cannot be used.
+        """
+        config = self._write_config()
+        try:
+            self._anchor = Connection(f"{self.path / 'chdb'}?config-file={config}")
+        except RuntimeError as error:
+            raise WarehouseAway(f"{self.path}: cannot open the store (is another process using it?): {error}") from error
+
+    def connect(self, database: str = "") -> Connection:
+        """A fresh connection with default settings; the caller closes it."""
+        connection = Connection(f"{self.path / 'chdb'}?config-file={self.path / 'config.xml'}")
+        if database:
+            run(connection, f"USE `{database.replace('`', '')}`")
+        return connection
+
+    def close(self) -> None:
+        """Close the database; open connections keep it alive until they are closed too."""
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+
+    def _write_config(self) -> Path:
+        config, users = self.path / "config.xml", self.path / "users.xml"
+        cache, limits = self.limits.cache_mib * _MIB, self.limits
+        try:
+            (self.path / "spool").mkdir(parents=True, exist_ok=True)
+            config.write_text(_CONFIG.format(server=limits.server_mib * _MIB, cache=cache, users=escape(str(users))))
+            users.write_text(_USERS.format(query=limits.query_mib * _MIB, spill=limits.query_mib * _MIB // 3,
+                                           seconds=limits.query_seconds, result=limits.result_bytes))
+        except OSError as error:
+            raise WarehouseAway(f"{self.path}: cannot use the store's directory: {error.strerror}") from error
+        return config
+
+
+def engine_error(error: Exception) -> WarehouseError:
+    """What the engine said, from ``Code:`` on, as one of the warehouse's errors."""
+    text = str(error)
+    found = _CODE.search(text)
+    return refusal(text[found.start() :] if found else text, int(found.group(1)) if found else 0)
+
+
+def run(connection: Connection, sql: str, output: str = "Null", parameters: Mapping[str, str] | None = None) -> Any:
+    """Run one statement; the engine's result object.
+
+    Raises:
+        WarehouseError: what the engine refused.
+    """
+    try:
+        return connection.query(sql, output, params=dict(parameters or {}))
+    except (RuntimeError, ValueError) as error:
+        raise engine_error(error) from None
+    except Exception as error:
+        # chdb.ChdbError derives from Exception itself
+        raise engine_error(error) from None
+
+
+def apply_settings(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Set settings on a connection; names are checked, values quoted."""
+    for name, value in settings.items():
+        if not _SETTING.fullmatch(name):
+            raise refusal(f"Code: 115. DB::Exception: Unknown setting '{name}'. (UNKNOWN_SETTING)", 115)
+        run(connection, f"SET {name} = {quoted(value)}")
+
+
+class Embedded:
+    """Warehouse on a Database of this process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> None:
+        """See Warehouse."""
+        self._run(sql, parameters)
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
+        """See Warehouse."""
+        return rows_of(self._run(sql, parameters, "JSONCompact"))
+
+    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
+        """See Warehouse."""
+        connection = self._database.connect()
+        try:
+            inserter = connection.send_insert(insert_statement(table, columns.schema.names), "ArrowStream")
+            inserter.append(arrow_stream(columns).to_pybytes())
+            inserter.finish()
+        except RuntimeError as error:
+            raise engine_error(error) from None
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Connections live no longer than a call; there is nothing to let go."""
+
+    def _run(self, sql: str, parameters: Parameters | None, output: str = "Null") -> bytes:
+        connection = self._database.connect()
+        try:
+            apply_settings(connection, {"output_format_json_quote_64bit_integers": "0"} if output != "Null" else {})
+            result: bytes = run(connection, sql, output, tsv_parameters(parameters)).bytes()
+        finally:
+            connection.close()
+        return result
