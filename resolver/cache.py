@@ -8,7 +8,7 @@ et al., NSDI 2024), which a flood of random names does not flush. This module mu
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from resolver.errors import Rcode
 from resolver.query import Query, Response
@@ -82,7 +82,7 @@ class TenantCache:
         self.octets -= entry.octets
 
     def evict(self) -> None:
-        """Take out the first entry, from the hand towards newer ones, that was not asked for since the hand last passed."""
+        """Take out the first entry, from the hand towards newer ones, not asked for since the hand last passed."""
         entry = self._hand or self._oldest
         while entry is not None and entry.visited:
             entry.visited = False
@@ -125,14 +125,16 @@ class Caches:
         self._account(cache, before)
         return answer
 
-    def put(self, tenant: str, scope: Hashable, query: Query, response: Response, now: float) -> None:
-        """Keep an answer for its lifetime, counted from now; an answer with lifetime 0 is not kept. Arguments as in get."""
+    def put(
+        self, tenant: str, scope: Hashable, query: Query, response: Response, now: float
+    ) -> None:
+        """Keep an answer for its lifetime, counted from now; one with lifetime 0 is not kept. Arguments as in get."""
         if response.lifetime <= 0:
             return
         # RFC 2308 section 5: a name error is kept for the name, anything else for name and type. With a CNAME in
         # the answer the name error is about the CNAME's target (section 2.1), so it is kept for name and type.
         whole_name = response.rcode == Rcode.NXDOMAIN and not response.counts[0]
-        kept = replace(response, source="cache", upstream="", upstream_us=0, born=now)
+        kept = response.remembered(now)
         cache = self._tenants.setdefault(tenant, TenantCache())
         before = len(cache.index), cache.octets
         cache.put(_key(scope, query, _ANY_TYPE if whole_name else query.qtype), kept)

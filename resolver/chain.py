@@ -11,14 +11,14 @@ from dataclasses import replace
 from struct import Struct
 
 from resolver.errors import ResponseError
+from resolver.mnemonics import type_number
 from resolver.names import MalformedNameError, labels_wire, read_labels
 from resolver.query import Record, Response
 from resolver.wire import HEADER, rdata_wire
-from resolver.mnemonics import type_number
 
 _fixed = Struct("!HHIH")
 _NAMES_AT = {2: (0, 1), 5: (0, 1), 6: (0, 2), 12: (0, 1), 15: (2, 1), 18: (2, 1), 33: (6, 1), 39: (0, 1)}
-"""type -> octets before the first name in its data, and how many names follow; only these may be compressed (RFC 3597 section 4)."""
+"""type -> octets before the first name in its data, and how many: what may be compressed (RFC 3597 section 4)."""
 
 
 def record_wire(owner: bytes, record: Record) -> bytes:

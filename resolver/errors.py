@@ -49,7 +49,7 @@ class ResolutionError(Exception):
 
 
 class NotAQueryError(Exception):
-    """Bytes that get no answer at all: shorter than a header, or themselves a response (RFC 5625 section 6.2: never loop)."""
+    """Bytes that get no answer at all: shorter than a header, or themselves a response (answering it makes loops)."""
 
 
 class FormatError(ResolutionError):

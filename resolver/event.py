@@ -1,4 +1,4 @@
-"""The event of one query: everything of it but the numbers, as a Template that later queries of the same client may share.
+"""The event of one query but for its numbers: a Template that later queries of the same client may share.
 
 Made when the answer is rendered; the publisher adds time and latency. This module must not know how events travel.
 """
@@ -46,6 +46,8 @@ def template_of(visit: Visit, response: Response, wire: bytes | None, *, shown: 
     """The event of a query and its answer.
 
     Args:
+        visit: the query and what was decided.
+        response: the answer before rendering.
         wire: the answer as sent, None when none was.
         shown: the client as the tenant's privacy setting shows it.
         age: seconds by which the answer's TTLs were counted down.

@@ -1,9 +1,9 @@
 """The same path for an answer already known: bytes in, bytes out.
 
-Stands before the handler, for UDP. A query of the same client with the same bytes behind its id gets the same answer with
-its own id, as long as the policy epoch, the policy's schedules and the TTLs allow; TTLs count down because an entry is
-rendered anew when a second has passed. Only the handler admits, and only what needed no upstream: a flood of random
-names leaves nothing here. This module must not know how an answer is found.
+Stands before the handler, for UDP. A query of the same client with the same bytes behind its id gets the same answer
+with its own id, as long as the policy epoch, the policy's schedules and the TTLs allow; TTLs count down because an
+entry is rendered anew when a second has passed. Only the handler admits, and only what needed no upstream: a flood of
+random names leaves nothing here. This module must not know how an answer is found.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ class Handler:
         self.ignored = 0
 
     def handle(
-        self, message: bytes, address: str, port: int, transport: str, received_ns: int  # noqa: ARG002 - for DNS Cookies and logs
-    ) -> bytes | None | Answering:
+        self, message: bytes, address: str, port: int, transport: str, received_ns: int  # noqa: ARG002 - part of who asks
+    ) -> bytes | Answering | None:
         """Answer one message.
 
         Args:

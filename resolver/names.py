@@ -1,7 +1,7 @@
 """Domain names: wire form <-> the one text form used everywhere (RFC 1035 sections 3.1, 4.1.4 and 5.1).
 
-Text form: lower case, presentation format with escapes, without the final dot; the root is ".". Names are the first thing
-read of hostile bytes, so every length and pointer is checked. This module must not know messages or records.
+Text form: lower case, presentation format with escapes, without the final dot; the root is ".". Names are the first
+thing read of hostile bytes, so every length and pointer is checked. This module must not know messages or records.
 """
 
 from __future__ import annotations

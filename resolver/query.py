@@ -28,9 +28,9 @@ class Edns:
     options: tuple[tuple[int, bytes], ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Query:
-    """One decoded query.
+    """One decoded query; nobody changes it (not frozen, since that doubles the price of making one).
 
     Args:
         id: message id.
@@ -115,3 +115,10 @@ class Response:
     lifetime: int = 0
     born: float | None = None
     valid_until: float = inf
+
+    def remembered(self, now: float) -> Response:
+        """The same answer as a cache gives it, its TTLs right at `now` (Unix seconds)."""
+        return Response(
+            self.rcode, "cache", self.body, self.counts, self.ends, self.ttl_offsets, self.records, self.aa, self.ad,
+            self.ede, self.ede_text, "", 0, self.lifetime, now, self.valid_until,
+        )  # fmt: skip

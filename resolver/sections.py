@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - struct's name for it says nothing
 
 from resolver.errors import FormatError, Rcode, ResponseError
 from resolver.mnemonics import type_name
@@ -22,7 +23,6 @@ MAX_NEGATIVE_TTL = 3600
 """The same for a negative response (RFC 2308 section 5 suggests one to three hours)."""
 FAILURE_TTL = 1
 """The same for a failure (RFC 9520 section 3.2: at least one second)."""
-MAX_RECORDS = 4096
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, DNAME = 1, 2, 5, 6, 12, 15, 16, 28, 39
 
 _header = Struct("!HHHHHH")
@@ -33,15 +33,18 @@ _preference = Struct("!H")
 
 @dataclass(slots=True)
 class _Walk:
-    """What one pass over the records of a message gathers; offsets count from the start of the message."""
+    """What one pass over the records of a message gathers; `base` is where its body begins."""
 
     message: bytes
+    base: int
+    qname: str
     offset: int
+    kept: int
     ends: list[int] = field(default_factory=list)
     ttl_offsets: list[int] = field(default_factory=list)
     ttls: list[int] = field(default_factory=list)
+    lowered: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    kept: int = 0
     soa: int = -1
     soa_ttl: int = 0
     additional: int = 0
@@ -49,43 +52,61 @@ class _Walk:
     ede: tuple[int, str] = (-1, "")
 
     def section(self, count: int, number: int) -> None:
+        message = self.message
         for _ in range(count):
             start = self.offset
-            after = skip_name(self.message, start)
-            kind, rclass, ttl, length = _fixed.unpack_from(self.message, after)
+            after = skip_name(message, start)
+            kind, rclass, ttl, length = _fixed.unpack_from(message, after)
             self.offset = after + 10 + length
-            if self.offset > len(self.message):
+            if self.offset > len(message):
                 raise ResponseError("record cut off")
             if kind == OPT and number == 2:
                 self._opt(after + 10, ttl)
                 break
-            # RFC 2181 section 8: a TTL with the highest bit set is 0.
-            self._record(start, after, kind, ttl if ttl < 1 << 31 else 0, length, number)
+            if ttl > MAX_TTL:
+                # RFC 2181 section 8: a TTL with the highest bit set is 0.
+                ttl = MAX_TTL if ttl < 1 << 31 else 0
+                self.lowered.append(len(self.ttls))
+            self.ttl_offsets.append(after + 4 - self.base)
+            self.ttls.append(ttl)
             self.kept = self.offset
-            self.additional += number == 2
-            if rclass != IN and number == 0:
-                raise ResponseError("answer of another class")
-        if number < 2:
-            self.ends.append(self.offset)
+            if number == 0:
+                if rclass != IN:
+                    raise ResponseError("answer of another class")
+                owner = self.qname if message[start : start + 2] == b"\xc0\x0c" else read_name(message, start)[0]
+                self.records.append(Record(owner, type_name(kind), data_text(kind, message, after + 10, length), ttl))
+            elif number == 1:
+                self._authority(kind, ttl, length)
+            else:
+                self.additional += 1
+        self.ends.append(self.kept - self.base)
 
-    def _record(self, start: int, after: int, kind: int, ttl: int, length: int, number: int) -> None:
-        self.ttl_offsets.append(after + 4)
-        self.ttls.append(ttl)
-        if number == 0:
-            owner, _ = read_name(self.message, start)
-            self.records.append(Record(owner, type_name(kind), data_text(kind, self.message, after + 10, length), ttl))
-        elif kind == SOA and number == 1 and self.soa < 0:
-            # RFC 2308 section 5: kept for the smaller of the SOA's own TTL and its MINIMUM field.
+    def _authority(self, kind: int, ttl: int, length: int) -> None:
+        # RFC 2308 section 5: kept for the smaller of the SOA's own TTL and its MINIMUM field, its last four octets.
+        if kind == SOA and self.soa < 0 and length >= 22:
             self.soa = len(self.ttls) - 1
-            self.soa_ttl = min(ttl, _ttl.unpack_from(self.message, self.offset - 4)[0])
+            self.soa_ttl = min(ttl, _ttl.unpack_from(self.message, self.offset - 4)[0], MAX_NEGATIVE_TTL)
 
     def _opt(self, offset: int, ttl: int) -> None:
         self.rcode_high = ttl >> 24
         self.ede = read_ede(read_options(self.message, offset, self.offset))
 
+    def body(self) -> bytes:
+        body = self.message[self.base : self.kept]
+        if not self.lowered:
+            return body
+        changed = bytearray(body)
+        for index in self.lowered:
+            _ttl.pack_into(changed, self.ttl_offsets[index], self.ttls[index])
+        return bytes(changed)
+
 
 def decode_response(message: bytes, query: Query) -> Response:
     """Read an upstream server's response to a query (its letter case aside, the question must be the query's).
+
+    Args:
+        message: as it came, without framing; its id is not looked at.
+        query: what was asked.
 
     Returns:
         The answer, with source "upstream", its lifetime set and `born` left to the caller. Records behind an OPT
@@ -95,42 +116,43 @@ def decode_response(message: bytes, query: Query) -> Response:
         ResponseError: if the bytes are no complete response to this question.
     """
     try:
-        _, flags, questions, *counts = _header.unpack_from(message)
-        start = HEADER + len(query.question) if questions else HEADER
-        if not flags & QR or flags & TC or flags >> 11 & 15 or questions > 1 or sum(counts) > MAX_RECORDS:
+        _, flags, questions, answers, authority, additional = _header.unpack_from(message)
+        base = HEADER + len(query.question) if questions else HEADER
+        if not flags & QR or flags & TC or flags >> 11 & 15 or questions > 1:
             raise ResponseError("not a complete response to a query")
-        if questions and message[HEADER:start].lower() != query.question.lower():
+        if questions and message[HEADER:base].lower() != query.question.lower():
             raise ResponseError("response to another question")
-        if not questions and (flags & 15 in {Rcode.NOERROR, Rcode.NXDOMAIN} or any(counts[:2])):
+        if not questions and (flags & 15 in {Rcode.NOERROR, Rcode.NXDOMAIN} or answers or authority):
             raise ResponseError("response without a question")
-        walk = _Walk(message, start, kept=start)
-        for number, count in enumerate(counts):
-            walk.section(count, number)
+        walk = _Walk(message, base, query.qname, base, base)
+        walk.section(answers, 0)
+        walk.section(authority, 1)
+        walk.section(additional, 2)
     except (MalformedNameError, StructError, FormatError) as error:
         raise ResponseError(f"malformed response: {error}") from error
-    return _response(walk, start, flags, (counts[0], counts[1]), query)
+    return _response(walk, flags, (answers, authority), query)
 
 
-def _response(walk: _Walk, start: int, flags: int, counts: tuple[int, int], query: Query) -> Response:
+def _response(walk: _Walk, flags: int, counts: tuple[int, int], query: Query) -> Response:
     rcode = walk.rcode_high << 4 | flags & 15
-    body = bytearray(walk.message[start : walk.kept])
+    if rcode > 15:
+        # Extended rcodes are about EDNS between this resolver and upstream; to the client it is a failure.
+        rcode = Rcode.SERVFAIL
     negative = rcode == Rcode.NXDOMAIN or (rcode == Rcode.NOERROR and not _answers(walk, query))
-    ttls = [min(ttl, MAX_TTL) for ttl in walk.ttls]
     if negative and walk.soa >= 0:
-        ttls[walk.soa] = min(walk.soa_ttl, MAX_NEGATIVE_TTL)
-    for offset, ttl in zip(walk.ttl_offsets, ttls, strict=True):
-        _ttl.pack_into(body, offset - start, ttl)
+        walk.ttls[walk.soa] = walk.soa_ttl
+        walk.lowered.append(walk.soa)
     return Response(
-        rcode=rcode, source="upstream", body=bytes(body), counts=(*counts, walk.additional),
-        ends=(walk.ends[0] - start, walk.ends[1] - start),
-        ttl_offsets=tuple(offset - start for offset in walk.ttl_offsets),
-        records=tuple(record._replace(ttl=min(record.ttl, MAX_TTL)) for record in walk.records),
-        ad=bool(flags & AD), ede=walk.ede[0], ede_text=walk.ede[1], lifetime=_lifetime(rcode, ttls, negative=negative, soa=walk.soa >= 0),
+        rcode=rcode, source="upstream", body=walk.body(), counts=(*counts, walk.additional),
+        ends=(walk.ends[0], walk.ends[1]), ttl_offsets=tuple(walk.ttl_offsets), records=tuple(walk.records),
+        ad=bool(flags & AD), ede=walk.ede[0], ede_text=walk.ede[1],
+        lifetime=_lifetime(rcode, walk.ttls, negative=negative, soa=walk.soa >= 0),
     )  # fmt: skip
 
 
 def _answers(walk: _Walk, query: Query) -> bool:
-    return any(record.type == query.qtype_name for record in walk.records) or query.qtype_name == "ANY"
+    qtype = query.qtype_name
+    return any(record.type == qtype for record in walk.records) or qtype == "ANY"
 
 
 def _lifetime(rcode: int, ttls: list[int], *, negative: bool, soa: bool) -> int:
@@ -149,7 +171,7 @@ def data_text(kind: int, message: bytes, offset: int, length: int) -> str:
         MalformedNameError: if a name in the data is malformed.
     """
     if kind == A and length == 4:
-        return "%d.%d.%d.%d" % tuple(message[offset : offset + 4])
+        return ".".join(map(str, message[offset : offset + 4]))
     if kind == AAAA and length == 16:
         return str(IPv6Address(message[offset : offset + 16]))
     if kind in {CNAME, NS, PTR, DNAME}:

@@ -1,18 +1,26 @@
-"""Query messages: bytes -> Query, Response -> bytes, and the only door to dnslib (presentation <-> wire of record data).
+"""Query messages: bytes -> Query, Response -> bytes, and the only door to dnslib (record data as text <-> on the wire).
 
 First and last step of the path. What comes from the network is read here by hand, byte by byte, and nothing but the
-errors of errors.py comes out; responses of upstream servers are read by sections.py. This module must not know who asks,
-policy, or where answers come from.
+errors of errors.py comes out; responses of upstream servers are read by sections.py. This module must not know who
+asks, policy, or where answers come from.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct, error as StructError
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - struct's name for it says nothing
 
 from dnslib import RDMAP, RR, DNSBuffer
 
-from resolver.errors import BadVersionError, FormatError, NotAQueryError, NotImplementedQueryError, RefusedError, ResolutionError
+from resolver.errors import (
+    BadVersionError,
+    FormatError,
+    NotAQueryError,
+    NotImplementedQueryError,
+    RefusedError,
+    ResolutionError,
+)
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, labels_text, read_labels, skip_name
 from resolver.query import Edns, Query, Response
@@ -22,9 +30,7 @@ MAX_UDP = 1232
 """UDP payload this resolver offers and never exceeds: fits an IPv6 path without fragments (DNS flag day 2020)."""
 MAX_TCP = 65535
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
-IN = 1
-OPT = 41
-SVCB = 64
+IN, OPT = 1, 41
 _EDE_OPTION = 15
 _EDE_TEXT_MAX = 200
 
@@ -49,8 +55,10 @@ def decode_query(message: bytes) -> tuple[Query, ResolutionError | None]:
     ident, flags, questions, *_ = counts = _header.unpack_from(message)
     if flags & QR:
         raise NotAQueryError("a response")
-    question, labels, edns = b"", [], None
-    error: ResolutionError | None = None
+    question = b""
+    labels: list[bytes] = []
+    edns: Edns | None = None
+    error: ResolutionError | None
     try:
         if flags >> 11 & 15:
             raise NotImplementedQueryError
@@ -58,13 +66,9 @@ def decode_query(message: bytes) -> tuple[Query, ResolutionError | None]:
             raise FormatError
         labels, question = _question(message)
         edns = _edns(message, HEADER + len(question), counts[3] + counts[4], counts[5])
-        if edns and edns.version:
-            raise BadVersionError
+        error = BadVersionError() if edns and edns.version else None
     except (MalformedNameError, StructError):
         error = FormatError()
-    except BadVersionError as caught:
-        error = caught
-        edns = Edns(0, edns.payload, edns.do) if edns else None
     except ResolutionError as caught:
         error = caught
     qtype, qclass = _pair.unpack(question[-4:]) if question else (0, 0)
@@ -85,7 +89,7 @@ def _question(message: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _edns(message: bytes, offset: int, others: int, additional: int) -> Edns | None:
-    """Walk the rest of a query: every record must be whole, nothing may follow, and at most one OPT (RFC 6891 6.1.1)."""
+    """Walk the rest of a query: every record whole, nothing behind them, at most one OPT (RFC 6891 section 6.1.1)."""
     edns: Edns | None = None
     for index in range(others + additional):
         owner = offset
@@ -128,8 +132,8 @@ def check_servable(query: Query) -> None:
     """Refuse what is well-formed but not a question to a resolver.
 
     Raises:
-        ResolutionError: other classes and zone transfers are refused (RFC 5936 section 2.2.1), meta types and obsolete ones
-            are not implemented, OPT and 0 are no types to ask for.
+        ResolutionError: other classes and zone transfers are refused (RFC 5936 section 2.2.1), meta types and obsolete
+            ones are not implemented, OPT and 0 are no types to ask for.
     """
     if query.qclass != IN or query.qtype in {251, 252}:
         raise RefusedError
@@ -151,6 +155,7 @@ def encode_response(query: Query, response: Response, *, now: float, limit: int)
     """Render an answer for one query.
 
     Args:
+        query: the client's.
         response: what to say; its TTLs are counted down by the whole seconds since it was born.
         now: Unix seconds.
         limit: the largest message the client can take, in bytes (see limit_of).
@@ -219,18 +224,21 @@ def rdata_wire(kind: str, text: str) -> bytes:
     Raises:
         ValueError: if the text is not data of that type.
     """
+    kind = kind.replace("SVCB", "HTTPS")  # the same format (RFC 9460 section 2.2); dnslib knows one of them
+    if kind not in RDMAP:
+        raise ValueError(f"data of {kind} records cannot be written here")
     try:
-        record = RR.fromZone(f". 0 IN {'HTTPS' if kind == 'SVCB' else kind} {text}")[0]
+        record = RR.fromZone(f". 0 IN {kind} {text}")[0]
         buffer = DNSBuffer()
         record.rdata.pack(buffer)
-    except Exception as error:  # noqa: BLE001 - dnslib raises whatever its parser stumbles over
+    except Exception as error:  # dnslib raises whatever its parser stumbles over
         raise ValueError(f"{text!r} is not data of a {kind} record: {error}") from error
     return bytes(buffer.data)
 
 
 def rdata_text(kind: int, message: bytes, offset: int, length: int) -> str:
-    """Presentation of record data by dnslib; what it cannot read as ``\\# length hex`` (RFC 3597 section 5)."""
-    parser = RDMAP.get("HTTPS" if kind == SVCB else type_name(kind))
+    """Presentation of record data by dnslib; what it cannot read in the generic form (RFC 3597 section 5)."""
+    parser = RDMAP.get(type_name(kind).replace("SVCB", "HTTPS"))
     if parser is not None:
         buffer = DNSBuffer(message)
         buffer.offset = offset

@@ -52,6 +52,7 @@ def negative(source: str, rcode: int, query: Query, ttl: int) -> Response:
     """A local name error or NODATA with the SOA that lets it be cached (RFC 2308 section 3).
 
     Args:
+        source: answer_source of the event.
         rcode: NXDOMAIN or NOERROR.
         query: the SOA's owner is the name asked for NODATA, its parent for a name error (an apex exists).
         ttl: seconds it may be kept: the SOA's TTL and MINIMUM.

@@ -1,7 +1,7 @@
 """Answers for names that exist because an operator says so, per tenant.
 
-One of the leaves that the handler calls, after policy and before the cache. A name that is virtual for another tenant only
-is not here at all, so it takes the same way as any other name. This module must not know upstreams or caches.
+One of the leaves that the handler calls, after policy and before the cache. A name that is virtual for another tenant
+only is not here at all, so it takes the same way as any other name. This module must not know upstreams or caches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def answer_virtual(tenant: TenantView, query: Query) -> Response | Alias | None:
     owner = QNAME_POINTER
     while not (records := entry.records.get(query.qtype_name)) and (aliases := entry.records.get("CNAME")):
         if len(found) == MAX_ALIASES:
-            return Response(Rcode.SERVFAIL, "error", ede=Ede.OTHER, ede_text="virtual names form a loop or too long a chain")
+            return Response(Rcode.SERVFAIL, "error", ede=Ede.OTHER, ede_text="too many aliases")
         target = labels_text(text_labels(aliases[0].data))
         found.append((owner, Record(entry.name, "CNAME", absolute(target), aliases[0].ttl)))
         owner, following = name_wire(target), tenant.virtual.get(target)

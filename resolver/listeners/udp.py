@@ -1,7 +1,7 @@
 """UDP: datagrams in, answers out.
 
-One callback per wake-up reads until the socket is empty or 64 datagrams are done, which is the largest single gain there is
-over a protocol object; what the fast path knows is answered right here. This module must not know DNS.
+One callback per wake-up reads until the socket is empty or 64 datagrams are done, the largest single gain there is over
+a protocol object; what the fast path knows is answered right here. This module must not know DNS.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def bind_udp(address: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003 - the standard library has no other way
         bound.bind((address, port))
     except OSError:
         bound.close()
@@ -42,7 +42,7 @@ def bind_udp(address: str, port: int) -> socket.socket:
 
 
 class UdpListener:
-    """Serves one bound socket.
+    """Serves one bound socket on the running loop.
 
     Args:
         bound: non-blocking UDP socket; closed by `close`.
@@ -53,7 +53,7 @@ class UdpListener:
         clock: Unix time in nanoseconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - each is a part of its own
         self,
         bound: socket.socket,
         handler: Handler,
@@ -65,18 +65,16 @@ class UdpListener:
         self._socket, self._handler, self._fastpath = bound, handler, fastpath
         self._policies, self._offer, self._clock = policies, offer, clock
         self._waiting: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
         self.unsent = 0
 
     def start(self) -> None:
-        """Begin to serve on the running loop."""
-        self._loop = asyncio.get_running_loop()
+        """Begin to serve."""
         self._loop.add_reader(self._socket, self._drain)
 
     async def close(self) -> None:
         """Stop reading, drop what still waits for upstream, close the socket."""
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket)
+        self._loop.remove_reader(self._socket)
         for task in self._waiting:
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)
@@ -116,7 +114,7 @@ class UdpListener:
         if isinstance(answer, bytes):
             self._send(answer, client)
         elif answer is not None:
-            task = asyncio.ensure_future(self._send_later(answer, client))
+            task = self._loop.create_task(self._send_later(answer, client))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 
@@ -126,7 +124,7 @@ class UdpListener:
             self._send(answer, client)
 
     def _send(self, answer: bytes, client: Any) -> None:  # noqa: ANN401
-        # A full send buffer or an unreachable client: a lost datagram, as any network may lose one; the client asks again.
+        # A full send buffer or an unreachable client: a datagram lost, as networks lose them; the client asks again.
         try:
             self._socket.sendto(answer, client)
         except OSError:
