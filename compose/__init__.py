@@ -1,0 +1,1 @@
+"""The ``nameward`` command and the embedded stack: the only package that knows both programs."""

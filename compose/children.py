@@ -1,8 +1,9 @@
-"""What the embedded stack runs: the command line and the settings file of every child, and how to tell that it serves."""
+"""What the embedded stack runs: command line and settings file of every child, and how to tell that it serves."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
 
@@ -10,9 +11,9 @@ import yaml
 
 from compose import broker
 from compose.front import fetch
-from compose.store import ping
 from compose.layout import Layout
 from compose.process import Command, Process
+from compose.store import ping
 from compose.supervisor import Child
 
 # A hundred idle threads of a mathematics library and one malloc arena per core are memory nobody uses.
@@ -21,8 +22,13 @@ _FRUGAL = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MA
 
 def broker_child(layout: Layout) -> Child:
     """The embedded broker. Nothing is lost by ending it at once: it remembers nothing anyway."""
-    command = Command("broker", broker.command(broker.binary(), layout.kafka.host, layout.kafka.port),
-                      broker.ENVIRONMENT, stop_signal=SIGINT, stop_within=2.0)
+    command = Command(
+        "broker",
+        broker.command(broker.binary(), layout.kafka.host, layout.kafka.port),
+        broker.ENVIRONMENT,
+        stop_signal=SIGINT,
+        stop_within=2.0,
+    )
 
     async def listens(_process: Process) -> bool:
         return await broker.listens(layout.kafka.host, layout.kafka.port)
@@ -32,8 +38,10 @@ def broker_child(layout: Layout) -> Child:
 
 def store_child(layout: Layout) -> Child:
     """The embedded database and its HTTP interface."""
-    settings = {"listen": str(layout.clickhouse), "path": str(layout.store)}
-    command = Command("store", _module("streams.warehouse", _settings(layout, "store", settings)), _FRUGAL, stop_within=15.0)
+    settings = {"path": str(layout.store), "address": layout.clickhouse.host, "port": layout.clickhouse.port}
+    command = Command(
+        "store", _module("streams.warehouse", _settings(layout, "store", settings)), _FRUGAL, stop_within=15.0
+    )
 
     async def answers(_process: Process) -> bool:
         return await ping(layout.clickhouse)
@@ -81,8 +89,8 @@ def stream_children(layout: Layout) -> list[Child]:
 def _stream(layout: Layout, name: str) -> Child:
     settings = {
         "kafka": {"bootstrap": str(layout.kafka)},
-        "directory": str(layout.tables),
-        "warehouse": {"url": f"http://{layout.clickhouse}"},
+        "directory": str(layout.tables / name),
+        "warehouse": f"http://{layout.clickhouse}",
     }
     arguments = _module("streams", _settings(layout, name, settings), name)
     return Child(Command(name, arguments, _FRUGAL, stop_within=12.0), ready_within=60.0)
@@ -92,7 +100,7 @@ def _module(module: str, settings: Path, *before: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *before, "--config", str(settings))
 
 
-def _settings(layout: Layout, name: str, settings: dict[str, object]) -> Path:
+def _settings(layout: Layout, name: str, settings: Mapping[str, object]) -> Path:
     path = layout.run / f"{name}.yaml"
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path

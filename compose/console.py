@@ -35,11 +35,13 @@ class Journal:
             print(f"{clock}  {component:<10} {sentence}", flush=True)
             return
         from rich.text import Text
+
         line = Text.assemble((clock, "dim"), "  ", (f"{component:<10}", "cyan"), " ", (sentence, _STYLES[style]))
         self._terminal().print(line, soft_wrap=True, highlight=False)
 
     def _terminal(self) -> Console:
         if self._console is None:
             from rich.console import Console
+
             self._console = Console()
         return self._console

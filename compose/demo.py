@@ -25,7 +25,7 @@ def nameservers(resolv_conf: str) -> list[str]:
 def upstreams_yaml(servers: list[str], indent: str) -> str:
     """The ``upstreams`` of a Tenant for these servers; a comment where there is none.
 
-    Plain DNS to an address off this machine must be said to be wanted; the machine's own resolver is asked in plain anyway.
+    Plain DNS to an address off this machine must be said to be wanted; this machine asks its resolver in plain anyway.
     """
     if not servers:
         return f"{indent}# no upstreams: this machine has no resolver of its own"

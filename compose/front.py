@@ -1,4 +1,4 @@
-"""The stack's admin endpoint: health of the whole, readiness with reasons, metrics of all workers, explain by one of them.
+"""The stack's admin endpoint: health of the whole, readiness with reasons, metrics of all workers, explain by one.
 
 It aggregates what the children say on their own endpoints (Unix sockets) and must not know how they work.
 """
@@ -32,7 +32,9 @@ class Front:
         events: latest events of note.
     """
 
-    def __init__(self, workers: Mapping[str, Path], readiness: Readiness, figures: Figures, events: Callable[[], list[str]]) -> None:
+    def __init__(
+        self, workers: Mapping[str, Path], readiness: Readiness, figures: Figures, events: Callable[[], list[str]]
+    ) -> None:
         self._workers = workers
         self._readiness = readiness
         self._figures = figures
@@ -46,8 +48,15 @@ class Front:
             Failure: if the address cannot be bound.
         """
         application = web.Application()
-        application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz),
-                                web.get("/metrics", self._metrics), web.get("/explain", self._explain), web.get("/status", self._status)])
+        application.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/explain", self._explain),
+                web.get("/status", self._status),
+            ]
+        )
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         try:
@@ -68,7 +77,10 @@ class Front:
         return web.json_response({"ready": not waiting, "waiting": waiting}, status=503 if waiting else 200)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        parts = [{"name": part.name, "pid": part.pid, "ready": part.ready, "restarts": part.restarts} for part in self._figures()]
+        parts = [
+            {"name": part.name, "pid": part.pid, "ready": part.ready, "restarts": part.restarts}
+            for part in self._figures()
+        ]
         return web.json_response({"processes": parts, "events": self._events()})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
@@ -89,8 +101,10 @@ class Front:
 async def fetch(socket: Path, path: str) -> tuple[int, str]:
     """GET a path from a Unix socket: status and body; status 0 if nobody answers."""
     try:
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), timeout=_PATIENCE) as session, \
-                session.get(f"http://localhost{path}") as response:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)), timeout=_PATIENCE) as session,
+            session.get(f"http://localhost{path}") as response,
+        ):
             return response.status, await response.text()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         return 0, str(error)

@@ -81,7 +81,15 @@ class Layout:
             Failure: if that is not possible.
         """
         try:
-            for path in (self.directory, self.run, self.log, self.admin_sockets, self.tables, self.store, self.directory / "counters"):
+            for path in (
+                self.directory,
+                self.run,
+                self.log,
+                self.admin_sockets,
+                self.tables,
+                self.store,
+                self.directory / "counters",
+            ):
                 path.mkdir(parents=True, exist_ok=True)
             if not os.access(self.directory, os.W_OK):
                 raise PermissionError(13, "Permission denied", str(self.directory))
@@ -98,8 +106,13 @@ class Layout:
 
     def announce(self) -> None:
         """Tell other commands where this stack listens."""
-        endpoints = Endpoints(listen=str(self.listen), admin=str(self.admin), kafka=str(self.kafka),
-                              clickhouse=str(self.clickhouse), pid=os.getpid())
+        endpoints = Endpoints(
+            listen=str(self.listen),
+            admin=str(self.admin),
+            kafka=str(self.kafka),
+            clickhouse=str(self.clickhouse),
+            pid=os.getpid(),
+        )
         path = self.run / "stack.json"
         draft = path.with_suffix(".new")
         draft.write_bytes(msgspec.json.encode(endpoints))

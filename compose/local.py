@@ -1,7 +1,7 @@
 """`nameward up`: the embedded stack. Puts the parts together and says in which order they come and go.
 
-broker -> topics -> policy -> store and resolver workers -> stream processors; backwards when it ends. The order matters:
-topics before anyone makes them up, policy before the first query, resolvers silent before the streams drain.
+broker -> topics -> policy -> store and resolver workers -> stream processors; backwards when it ends. The order
+matters: topics before anyone makes them up, policy before the first query, resolvers silent before the streams drain.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compose import children, seed, topics
 from compose.console import Journal
@@ -75,15 +77,22 @@ class Stack:
             await self._supervisor.start(broker)
             layout.wipe_tables()
         await topics.create(str(layout.kafka), replace=layout.embedded_broker)
+        store = children.store_child(layout)
+        if layout.embedded_broker and not self._mirror.known and any(layout.store.iterdir()):
+            await self._supervisor.start(store)
+            await seed.recall(self._mirror, layout.clickhouse)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._supervisor.start(children.store_child(layout)))
+            if not store.ready:
+                group.create_task(self._supervisor.start(store))
             group.create_task(self._start_resolvers())
         await asyncio.gather(*(self._supervisor.start(child) for child in children.stream_children(layout)))
         self._stage = ""
 
     async def _start_resolvers(self) -> None:
         bootstrap = str(self._layout.kafka)
-        self._journal.say("policy", await seed.plant(self._mirror, bootstrap, self._documents, embedded=self._layout.embedded_broker))
+        self._journal.say(
+            "policy", await seed.plant(self._mirror, bootstrap, self._documents, embedded=self._layout.embedded_broker)
+        )
         self._follow()
         async with asyncio.TaskGroup() as group:
             for child in children.resolver_children(self._layout):
@@ -101,8 +110,12 @@ class Stack:
         await topics.create(str(self._layout.kafka), replace=True)
         objects, overlays = await self._mirror.publish(str(self._layout.kafka))
         self._follow()
-        self._journal.say("broker", f"had forgotten everything: topics, {objects} objects and {overlays} overlays put back, "
-                                    "stream processors start clean", "bad")
+        self._journal.say(
+            "broker",
+            f"had forgotten everything: topics, {objects} objects and {overlays} overlays put back, "
+            "stream processors start clean",
+            "bad",
+        )
         await self._supervisor.resume(*_STREAMS)
 
     async def readiness(self) -> dict[str, str]:
@@ -120,8 +133,15 @@ class Stack:
 
     def figures(self) -> list[ProcessFigures]:
         """The supervisor's view of the children."""
-        return [ProcessFigures(child.name, child.process.pid if child.process and child.process.alive else 0, child.ready, child.restarts)
-                for child in self._supervisor.children.values()]
+        return [
+            ProcessFigures(
+                child.name,
+                child.process.pid if child.process and child.process.alive else 0,
+                child.ready,
+                child.restarts,
+            )
+            for child in self._supervisor.children.values()
+        ]
 
     async def tend(self) -> None:
         """Housekeeping until cancelled."""
@@ -133,9 +153,10 @@ class Stack:
         """End everything in order, within bounded time."""
         self._stage = "stopping"
         await self._supervisor.stop(*self._workers)
-        if self._supervisor.children.get("sink", None) and self._supervisor.children["sink"].ready:
-            if not await drained(self._layout.clickhouse, within_s=_DRAIN_WITHIN_S):
-                self._journal.say("sink", f"not all events were stored within {_DRAIN_WITHIN_S:.0f} s: 'nameward ledger' tells after the next start", "bad")
+        sink = self._supervisor.children.get("sink")
+        if sink and sink.ready and not await drained(self._layout.clickhouse, within_s=_DRAIN_WITHIN_S):
+            late = f"not all events were stored within {_DRAIN_WITHIN_S:.0f} s; 'nameward ledger' will tell"
+            self._journal.say("sink", late, "bad")
         await self._supervisor.stop(*_STREAMS)
         if self._following:
             self._following.cancel()
@@ -186,9 +207,9 @@ def check_ports(layout: Layout) -> None:
         require_free(layout.kafka, ("tcp",), "Kafka")
 
 
-async def _before(told: asyncio.Task[bool], work: object, within_s: float) -> bool:
+async def _before(told: asyncio.Task[bool], work: Coroutine[Any, Any, None], within_s: float) -> bool:
     """Do the work unless told to stop first; whether it was done. Its failures are raised."""
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.create_task(work)
     await asyncio.wait({told, task}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         task.cancel()

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -48,16 +49,22 @@ def merge(pages: Mapping[str, str]) -> list[Metric]:
         for family in text_string_to_metric_families(page):
             whole = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             for sample in family.samples:
-                whole.add_sample(sample.name, {**sample.labels, "worker": worker}, sample.value, sample.timestamp, sample.exemplar)
+                whole.add_sample(
+                    sample.name, {**sample.labels, "worker": worker}, sample.value, sample.timestamp, sample.exemplar
+                )
     return list(merged.values())
 
 
 def processes(figures: Iterable[ProcessFigures]) -> list[Metric]:
     """What the supervisor knows of its children."""
     up = GaugeMetricFamily("nameward_process_ready", "1 while the process runs and serves", labels=["process"])
-    restarts = CounterMetricFamily("nameward_process_restarts", "times the process was started again", labels=["process"])
+    restarts = CounterMetricFamily(
+        "nameward_process_restarts", "times the process was started again", labels=["process"]
+    )
     resident = GaugeMetricFamily("nameward_process_resident_bytes", "resident memory", labels=["process"])
-    seconds = CounterMetricFamily("nameward_process_cpu_seconds", "processor time of the current process", labels=["process"])
+    seconds = CounterMetricFamily(
+        "nameward_process_cpu_seconds", "processor time of the current process", labels=["process"]
+    )
     for figure in figures:
         up.add_metric([figure.name], float(figure.ready))
         restarts.add_metric([figure.name], figure.restarts)
@@ -75,14 +82,20 @@ def exposition(families: Iterable[Metric]) -> bytes:
 
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process; 0 if it is gone."""
-    with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/statm", encoding="ascii") as handle:
+    with (
+        contextlib.suppress(OSError, IndexError, ValueError),
+        Path(f"/proc/{pid}/statm").open(encoding="ascii") as handle,
+    ):
         return int(handle.read().split()[1]) * _PAGE
     return 0
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process; 0 if it is gone."""
-    with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
+    with (
+        contextlib.suppress(OSError, IndexError, ValueError),
+        Path(f"/proc/{pid}/stat").open(errors="replace") as handle,
+    ):
         fields = handle.read().rpartition(")")[2].split()  # the name before may contain anything
         return (int(fields[11]) + int(fields[12])) / _TICK
     return 0.0

@@ -1,8 +1,8 @@
 """The embedded stack's memory of policy: the last objects and overlays, followed on Kafka, kept in one file.
 
 The embedded broker forgets its topics when it ends. This mirror reads policy.objects and policy.overlays as everybody
-does and writes what it saw to ``policy.mirror``, so that a new broker can be given the same policy at once. Values stay the
-bytes they were: what they mean is for others to know.
+does and writes what it saw to ``policy.mirror``, so that a new broker can be given the same policy at once. Values stay
+the bytes they were: what they mean is for others to know.
 """
 
 from __future__ import annotations
@@ -51,14 +51,7 @@ class Mirror:
 
     async def publish(self, bootstrap: str) -> tuple[int, int]:
         """Give a broker that knows nothing all that is remembered; return the numbers of objects and overlays."""
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
-        await producer.start()
-        try:
-            sent = [await producer.send(topic.name, value, key=key.encode(), partition=0)
-                    for topic, values in ((OBJECTS, self.values.objects), (OVERLAYS, self.values.overlays)) for key, value in values.items()]
-            await asyncio.gather(*sent)
-        finally:
-            await producer.stop()
+        await produce(bootstrap, self.values)
         return len(self.values.objects), len(self.values.overlays)
 
     async def follow(self, bootstrap: str) -> None:
@@ -69,18 +62,59 @@ class Mirror:
             await asyncio.sleep(_RETRY_S)
 
     async def _follow_once(self, bootstrap: str) -> None:
-        places = {TopicPartition(OBJECTS.name, 0): self.values.objects, TopicPartition(OVERLAYS.name, 0): self.values.overlays}
+        places = _places(self.values)
         consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
         await consumer.start()
         try:
             consumer.assign(list(places))
             while True:
                 records = await consumer.getmany(timeout_ms=1000)
-                changed = [_apply(places[place], message.key, message.value) for place, batch in records.items() for message in batch]
+                changed = [
+                    _apply(places[place], message.key, message.value)
+                    for place, batch in records.items()
+                    for message in batch
+                ]
                 if any(changed):
                     self.save()
         finally:
             await consumer.stop()
+
+
+async def produce(bootstrap: str, values: Remembered) -> None:
+    """Write values to the policy topics and wait until the broker has them."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        sent = [
+            await producer.send(place.topic, value, key=key.encode(), partition=place.partition)
+            for place, held in _places(values).items()
+            for key, value in held.items()
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+async def read_all(bootstrap: str) -> Remembered:
+    """Last values of the policy topics as they are now."""
+    values = Remembered()
+    places = _places(values)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign(list(places))
+        ends = await consumer.end_offsets(list(places))
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for place, batch in (await consumer.getmany(timeout_ms=500)).items():
+                for message in batch:
+                    _apply(places[place], message.key, message.value)
+    finally:
+        await consumer.stop()
+    return values
+
+
+def _places(values: Remembered) -> dict[TopicPartition, dict[str, bytes]]:
+    return {TopicPartition(OBJECTS.name, 0): values.objects, TopicPartition(OVERLAYS.name, 0): values.overlays}
 
 
 def _apply(values: dict[str, bytes], key: bytes | None, value: bytes | None) -> bool:

@@ -16,18 +16,39 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def directory_option(function: _F) -> _F:
     """``--directory``: of the stack to talk to."""
-    return click.option("--directory", envvar="NAMEWARD_DIRECTORY", type=click.Path(path_type=Path), default=Path(DEFAULT_DIRECTORY), show_default=True,
-                        help="Directory of the stack; it says where the stack listens.", show_envvar=True)(function)
+    return click.option(
+        "--directory",
+        envvar="NAMEWARD_DIRECTORY",
+        type=click.Path(path_type=Path),
+        default=Path(DEFAULT_DIRECTORY),
+        show_default=True,
+        help="Directory of the stack; it says where the stack listens.",
+        show_envvar=True,
+    )(function)
 
 
 def kafka_option(function: _F) -> _F:
     """``--kafka``: bootstrap address, if it is not the stack's."""
-    return click.option("--kafka", envvar="NAMEWARD_KAFKA", metavar="HOST:PORT", default=None, help="Kafka to talk to; the stack's by default.", show_envvar=True)(function)
+    return click.option(
+        "--kafka",
+        envvar="NAMEWARD_KAFKA",
+        metavar="HOST:PORT",
+        default=None,
+        help="Kafka to talk to; the stack's by default.",
+        show_envvar=True,
+    )(function)
 
 
 def clickhouse_option(function: _F) -> _F:
     """``--clickhouse``: HTTP interface, if it is not the stack's."""
-    return click.option("--clickhouse", envvar="NAMEWARD_CLICKHOUSE", metavar="HOST:PORT", default=None, help="ClickHouse HTTP interface; the stack's by default.", show_envvar=True)(function)
+    return click.option(
+        "--clickhouse",
+        envvar="NAMEWARD_CLICKHOUSE",
+        metavar="HOST:PORT",
+        default=None,
+        help="ClickHouse HTTP interface; the stack's by default.",
+        show_envvar=True,
+    )(function)
 
 
 def kafka_of(directory: Path, given: str | None) -> str:

@@ -66,7 +66,9 @@ def _reason(address: Address, kind: str, purpose: str, error: OSError) -> str:
 
 def holder_of(port: int, kind: str) -> str:
     """Program and process id that hold a local port, e.g. ``unbound (pid 17)``; empty if that cannot be seen."""
-    inodes = {f"socket:[{inode}]" for table in (kind, f"{kind}6") for inode in _inodes(Path(f"/proc/net/{table}"), port, kind)}
+    inodes = {
+        f"socket:[{inode}]" for table in (kind, f"{kind}6") for inode in _inodes(Path(f"/proc/net/{table}"), port, kind)
+    }
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if any(str(link.readlink()) in inodes for link in (process / "fd").iterdir()):

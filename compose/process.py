@@ -1,7 +1,7 @@
 """One child process: started so that it cannot outlive its parent, its words kept, stopped within bounded time.
 
-Standard output of a child is for events of note (its line ``ready`` says that it serves); standard error goes to its log
-file. This module does not decide when to start or restart: supervisor.py does.
+Standard output of a child is for events of note (its line ``ready`` says that it serves); standard error goes to its
+log file. This module does not decide when to start or restart: supervisor.py does.
 """
 
 from __future__ import annotations
@@ -78,16 +78,22 @@ class Process:
         with self.log.open("ab") as errors:
             self._log_began = errors.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *self.command.arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                *self.command.arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
                 env={**os.environ, **self.command.environment},
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops children in order
-                preexec_fn=_die_with(os.getpid()))
+                preexec_fn=_die_with(os.getpid()),
+            )
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        assert self._process and self._process.stdout  # noqa: S101 - just started with a pipe
+        stream = self._process.stdout if self._process else None
+        if stream is None:
+            return
         with contextlib.suppress(ValueError):  # a line longer than the pipe's limit is no event of note
-            async for raw in self._process.stdout:
+            async for raw in stream:
                 line = raw.decode(errors="replace").rstrip()
                 if line == "ready" or line.startswith("ready "):
                     self.ready.set()
@@ -96,7 +102,8 @@ class Process:
 
     async def wait(self) -> int:
         """Wait for its end; return its exit status (negative: minus the signal that killed it)."""
-        assert self._process  # noqa: S101 - only called on a started process
+        if self._process is None:
+            return 0
         status = await self._process.wait()
         if self._reading:
             await asyncio.wait({self._reading}, timeout=1)
@@ -124,10 +131,12 @@ class Process:
 
 def _die_with(parent: int) -> Callable[[], None]:
     """The kernel kills the child when its parent dies, however that happens (prctl(2), PR_SET_PDEATHSIG)."""
+
     def arrange() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # died before the call
             os._exit(1)
+
     return arrange
 
 

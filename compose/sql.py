@@ -16,10 +16,17 @@ from compose.store import query
 
 @click.command("sql")
 @click.argument("statement", required=False, metavar="[QUERY]")
-@click.option("-f", "--format", "output", default=None, metavar="FORMAT", help="ClickHouse output format, e.g. JSONEachRow, CSVWithNames.")
+@click.option(
+    "-f",
+    "--format",
+    "output",
+    default=None,
+    metavar="FORMAT",
+    help="ClickHouse output format, e.g. JSONEachRow, CSVWithNames.",
+)
 @directory_option
 @clickhouse_option
-def command(statement: str | None, output: str | None, directory: Path, clickhouse: str | None) -> None:
+def command(*, statement: str | None, output: str | None, directory: Path, clickhouse: str | None) -> None:
     """Ask the store in SQL: QUERY, or standard input. A table on a terminal, tab-separated lines elsewhere."""
     if statement is None or statement == "-":
         statement = sys.stdin.read()
@@ -43,6 +50,7 @@ def _show(body: bytes) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in answer["meta"]:
         number = "Int" in column["type"] or "Float" in column["type"]

@@ -12,9 +12,17 @@ from urllib.parse import urlencode
 from compose.failure import Failure
 from compose.ports import Address
 
+HINT = "is the stack running? start it with 'nameward up'"
 
-def query(address: Address, sql: str, *, output: str = "TabSeparatedWithNames", parameters: Mapping[str, str] | None = None,
-          timeout_s: float = 300.0) -> bytes:
+
+def query(
+    address: Address,
+    sql: str,
+    *,
+    output: str = "TabSeparatedWithNames",
+    parameters: Mapping[str, str] | None = None,
+    timeout_s: float = 300.0,
+) -> bytes:
     """Run one statement and return what the store answered, in the format ``output`` unless the statement names one.
 
     Args:
@@ -34,7 +42,7 @@ def query(address: Address, sql: str, *, output: str = "TabSeparatedWithNames", 
         response = connection.getresponse()
         body = response.read()
     except (OSError, HTTPException) as error:
-        raise Failure(f"the store does not answer at http://{address}: {error} (is the stack running? start it with 'nameward up')") from error
+        raise Failure(f"the store does not answer at http://{address}: {error} ({HINT})") from error
     finally:
         connection.close()
     if response.status != 200:

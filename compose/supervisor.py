@@ -88,11 +88,14 @@ class Supervisor:
         began = time.monotonic()
         for attempt in range(_ATTEMPTS_BEFORE_READY):
             if await self._launch(child):
-                self._journal.say(child.name, f"ready in {time.monotonic() - began:.1f} s (pid {child.process.pid if child.process else 0})")
+                self._journal.say(
+                    child.name,
+                    f"ready in {time.monotonic() - began:.1f} s (pid {child.process.pid if child.process else 0})",
+                )
                 self._watchers[child.name] = asyncio.create_task(self._watch(child), name=f"watch {child.name}")
                 return
             if attempt + 1 < _ATTEMPTS_BEFORE_READY:
-                await asyncio.sleep(_FIRST_BACKOFF_S * 2 ** attempt)
+                await asyncio.sleep(_FIRST_BACKOFF_S * 2**attempt)
         raise Failure(f"{child.name} did not start: {self._why(child)}")
 
     def _why(self, child: Child) -> str:
@@ -101,7 +104,9 @@ class Supervisor:
 
     async def _launch(self, child: Child) -> bool:
         child.since = 0.0
-        process = Process(child.command, self._log / f"{child.name}.log", lambda line: self._journal.say(child.name, line))
+        process = Process(
+            child.command, self._log / f"{child.name}.log", lambda line: self._journal.say(child.name, line)
+        )
         try:
             await process.start()
         except OSError as error:
@@ -120,8 +125,6 @@ class Supervisor:
         backoff = _FIRST_BACKOFF_S
         while child.wanted and child.process:
             status = await child.process.wait()
-            if not child.wanted:
-                return
             backoff = _FIRST_BACKOFF_S if child.since and time.monotonic() - child.since > _STEADY_S else backoff
             child.since = 0.0
             why = outcome(status) if status < 0 else f"{outcome(status)}: {self._why(child)}"
@@ -162,9 +165,11 @@ class Supervisor:
 
     async def resume(self, *names: str) -> None:
         """Start children again that stop() ended."""
+
         async def again(child: Child) -> None:
             child.wanted = True
             await self.start(child)
+
         await asyncio.gather(*(again(self.children[name]) for name in names if name in self.children))
 
     def tend_logs(self) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from compose.failure import Failure
 from compose.options import directory_option, kafka_of, kafka_option
+from compose.store import HINT
 from schemas.events import QueryEvent
 
 if TYPE_CHECKING:
@@ -29,8 +30,15 @@ _COLOURS = {"deny": "red", "redirect": "yellow", "allow": "green"}
 @click.option("--from-start", is_flag=True, help="Begin with the oldest event the broker holds.")
 @directory_option
 @kafka_option
-def command(tenant: str | None, as_json: bool, count: int | None, from_start: bool,  # noqa: FBT001 - click passes flags by name
-            directory: Path, kafka: str | None) -> None:
+def command(
+    *,
+    tenant: str | None,
+    as_json: bool,
+    count: int | None,
+    from_start: bool,
+    directory: Path,
+    kafka: str | None,
+) -> None:
     """Show query events as they happen, until Ctrl-C."""
     show = _json if as_json else _line
     try:
@@ -41,7 +49,9 @@ def command(tenant: str | None, as_json: bool, count: int | None, from_start: bo
         sys.stderr.close()
 
 
-async def _run(bootstrap: str, tenant: str | None, count: int | None, show: Callable[[QueryEvent], str], *, from_start: bool) -> None:
+async def _run(
+    bootstrap: str, tenant: str | None, count: int | None, show: Callable[[QueryEvent], str], *, from_start: bool
+) -> None:
     shown = 0
     async for event in events(bootstrap, tenant, from_start=from_start):
         click.echo(show(event))
@@ -63,13 +73,14 @@ async def events(bootstrap: str, tenant: str | None = None, *, from_start: bool 
     """
     from aiokafka import AIOKafkaConsumer
     from aiokafka.errors import KafkaError
+
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest" if from_start else "latest")
     try:
         await asyncio.wait_for(consumer.start(), 10)
         places = await _places(consumer)
     except (KafkaError, OSError, TimeoutError) as error:
         await consumer.stop()
-        raise Failure(f"no Kafka broker answers at {bootstrap} (is the stack running? start it with 'nameward up')") from error
+        raise Failure(f"no Kafka broker answers at {bootstrap} ({HINT})") from error
     try:
         consumer.assign(places)
         if not from_start:
@@ -88,6 +99,7 @@ async def _places(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
     from aiokafka import TopicPartition
 
     from schemas.topics import EVENTS
+
     await consumer.topics()  # reads the metadata of all topics
     return [TopicPartition(EVENTS.name, number) for number in sorted(consumer.partitions_for_topic(EVENTS.name) or ())]
 
@@ -96,6 +108,7 @@ def _decoded(value: bytes, tenant: str | None) -> list[QueryEvent]:
     import pyarrow.compute as pc
 
     from schemas.batches import BatchError, decode_batch, events_of
+
     try:
         _, columns = decode_batch(value)
     except BatchError as error:
@@ -115,11 +128,21 @@ def _line(event: QueryEvent) -> str:
     who = f"{event.tenant or '?'}{'/' + event.workload if event.workload else ''}"
     answers = ", ".join(record.data for record in event.answers[:3]) + (" ..." if len(event.answers) > 3 else "")
     why = f" by {event.rule}" if event.rule else ""
-    audits = "".join(f" [{audit.verdict} by {audit.rule}, audit]" for audit in event.audits)
-    verdict = click.style(f"{event.verdict:<8}", fg=_COLOURS.get(event.verdict))
-    return (f"{click.style(clock, dim=True)} {click.style(f'{who:<16}', fg='cyan')} {event.client:<15} {verdict} {printable(event.qname)} {event.qtype} "
-            f"{event.rcode or 'no answer'} {printable(answers)}{' ' if answers else ''}"
-            f"{click.style(f'({event.answer_source} {event.latency_us / 1000:.1f} ms {event.transport}{why})', dim=True)}{audits}")
+    detail = f"({event.answer_source} {event.latency_us / 1000:.1f} ms {event.transport}{why})"
+    return " ".join(
+        part
+        for part in (
+            click.style(clock, dim=True),
+            click.style(f"{who:<16}", fg="cyan"),
+            f"{event.client:<15}",
+            click.style(f"{event.verdict:<8}", fg=_COLOURS.get(event.verdict)),
+            f"{printable(event.qname)} {event.qtype} {event.rcode or 'no answer'}",
+            printable(answers),
+            click.style(detail, dim=True),
+            *(f"[{audit.verdict} by {audit.rule}, audit]" for audit in event.audits),
+        )
+        if part
+    )
 
 
 def printable(text: str) -> str:

@@ -31,16 +31,21 @@ async def connect(bootstrap: str, *, timeout_s: float = 10.0) -> AIOKafkaAdminCl
     return client
 
 
-async def create(bootstrap: str, *, topics: Iterable[Topic] = TOPICS, replication: int = 1, replace: bool = False,
-                 timeout_s: float = 10.0) -> list[str]:
+async def create(
+    bootstrap: str,
+    *,
+    topics: Iterable[Topic] = TOPICS,
+    replication: int = 1,
+    replace: bool = False,
+    timeout_s: float = 10.0,
+) -> list[str]:
     """Create the topics that are missing; return their names.
 
     Args:
         bootstrap: host:port of the broker.
         topics: the contract.
         replication: replication factor of new topics.
-        replace: delete and re-create an existing topic whose number of partitions is smaller than the contract's or, where the
-            contract says one, larger. Only right for a broker that holds nothing worth keeping.
+        replace: delete and re-create a topic that has another number of partitions than the contract says. Only right for a broker that holds nothing worth keeping.
         timeout_s: patience with the broker.
 
     Raises:
@@ -51,8 +56,9 @@ async def create(bootstrap: str, *, topics: Iterable[Topic] = TOPICS, replicatio
         wrong = await _wrong(client, topics) if replace else []
         if wrong:
             await client.delete_topics(wrong)
-        response = await client.create_topics([
-            NewTopic(topic.name, topic.partitions, replication, topic_configs=dict(topic.config)) for topic in topics])
+        response = await client.create_topics(
+            [NewTopic(topic.name, topic.partitions, replication, topic_configs=dict(topic.config)) for topic in topics]
+        )
     except (KafkaError, OSError, TimeoutError) as error:
         raise Failure(f"the broker at {bootstrap} refused to create topics: {error}") from error
     finally:
@@ -71,5 +77,8 @@ async def _wrong(client: AIOKafkaAdminClient, topics: Iterable[Topic]) -> list[s
     known = set(await client.list_topics()) & wanted.keys()
     if not known:
         return []
-    return [entry["topic"] for entry in await client.describe_topics(sorted(known))
-            if len(entry["partitions"]) != wanted[entry["topic"]]]
+    return [
+        entry["topic"]
+        for entry in await client.describe_topics(sorted(known))
+        if len(entry["partitions"]) != wanted[entry["topic"]]
+    ]

@@ -15,26 +15,81 @@ _DEFAULT = Endpoints()
 
 
 @click.command("up")
-@click.option("--directory", envvar="NAMEWARD_DIRECTORY", type=click.Path(path_type=Path), default=Path(DEFAULT_DIRECTORY), show_default=True, help="Everything the stack keeps.")
+@click.option(
+    "--directory",
+    envvar="NAMEWARD_DIRECTORY",
+    type=click.Path(path_type=Path),
+    default=Path(DEFAULT_DIRECTORY),
+    show_default=True,
+    help="Everything the stack keeps.",
+)
 @click.option("--listen", default=_DEFAULT.listen, show_default=True, metavar="HOST:PORT", help="DNS, udp and tcp.")
-@click.option("--admin", default=_DEFAULT.admin, show_default=True, metavar="HOST:PORT", help="Health, metrics, explain.")
-@click.option("--kafka", default=_DEFAULT.kafka, show_default=True, metavar="HOST:PORT", help="Where the embedded broker listens.")
-@click.option("--clickhouse", default=_DEFAULT.clickhouse, show_default=True, metavar="HOST:PORT", help="ClickHouse HTTP interface of the store.")
-@click.option("--workers", type=click.IntRange(1, 64), default=None, help="Resolver workers; one per processor, two at most, by default.")
-@click.option("--config", "documents", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="FILE|DIR",
-              help="Policy to put in force at the start; the demo's on the first start by default.")
-@click.option("--broker", default=None, metavar="HOST:PORT", help="Use this Apache Kafka instead of the embedded broker.")
+@click.option(
+    "--admin", default=_DEFAULT.admin, show_default=True, metavar="HOST:PORT", help="Health, metrics, explain."
+)
+@click.option(
+    "--kafka", default=_DEFAULT.kafka, show_default=True, metavar="HOST:PORT", help="Where the embedded broker listens."
+)
+@click.option(
+    "--clickhouse",
+    default=_DEFAULT.clickhouse,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="ClickHouse HTTP interface of the store.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="Resolver workers; one per processor, two at most, by default.",
+)
+@click.option(
+    "--config",
+    "documents",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="FILE|DIR",
+    help="Policy to put in force at the start; the demo's on the first start by default.",
+)
+@click.option(
+    "--broker", default=None, metavar="HOST:PORT", help="Use this Apache Kafka instead of the embedded broker."
+)
 @click.option("--until-ready", is_flag=True, help="End as soon as everything serves.")
-@click.option("--for", "seconds", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="End after so many seconds of service.")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="End after so many seconds of service.",
+)
 @click.option("--quiet", is_flag=True, help="Say only what went wrong.")
-def command(directory: Path, listen: str, admin: str, kafka: str, clickhouse: str, workers: int | None, documents: tuple[Path, ...],
-            broker: str | None, until_ready: bool, seconds: float, quiet: bool) -> None:  # noqa: FBT001 - click passes flags by name
+def command(
+    *,
+    directory: Path,
+    listen: str,
+    admin: str,
+    kafka: str,
+    clickhouse: str,
+    workers: int | None,
+    documents: tuple[Path, ...],
+    broker: str | None,
+    until_ready: bool,
+    seconds: float,
+    quiet: bool,
+) -> None:
     """Run the whole stack on this machine until Ctrl-C: broker, store, resolver workers, stream processors."""
     from compose.console import Journal
     from compose.local import Ending, up
 
     layout = Layout(
-        directory=directory, listen=Address.parse(listen), admin=Address.parse(admin), kafka=Address.parse(broker or kafka),
-        clickhouse=Address.parse(clickhouse), workers=workers or min(2, os.cpu_count() or 1), embedded_broker=broker is None,
-        demo=not documents)
+        directory=directory,
+        listen=Address.parse(listen),
+        admin=Address.parse(admin),
+        kafka=Address.parse(broker or kafka),
+        clickhouse=Address.parse(clickhouse),
+        workers=workers or min(2, os.cpu_count() or 1),
+        embedded_broker=broker is None,
+        demo=not documents,
+    )
     asyncio.run(up(layout, Journal(quiet=quiet), documents, Ending(until_ready, seconds)))

@@ -23,7 +23,9 @@ SERVE = "print('ready', flush=True); import time; time.sleep(60)"
 
 def child(name: str, program: str, **settings: float) -> Child:
     """A child that runs a line of Python."""
-    return Child(Command(name, (sys.executable, "-c", program), stop_within=settings.pop("stop_within", 5.0)), **settings)
+    return Child(
+        Command(name, (sys.executable, "-c", program), stop_within=settings.pop("stop_within", 5.0)), **settings
+    )
 
 
 async def until(probe: Callable[[], object], within: float = 10.0) -> None:
@@ -164,7 +166,15 @@ def test_logs_are_bounded_and_their_last_line_found(tmp_path: Path) -> None:
     assert (tmp_path / "x.log.1").stat().st_size == 10_000_001
 
 
-@pytest.mark.parametrize(("status", "words"), [(0, "ended with status 0"), (3, "ended with status 3"), (-9, "was killed by SIGKILL"), (-200, "was killed by signal 200")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended with status 0"),
+        (3, "ended with status 3"),
+        (-9, "was killed by SIGKILL"),
+        (-200, "was killed by signal 200"),
+    ],
+)
 def test_outcome_in_words(status: int, words: str) -> None:
     """Exit statuses are told in words."""
     assert outcome(status) == words
