@@ -81,7 +81,7 @@ class Contender:
 
 @contextlib.contextmanager
 def authority(directory: Path) -> Iterator[int]:
-    """unbound answering every name of the zone from local data, off the core under test."""
+    """Unbound answering every name of the zone from local data, off the core under test."""
     with _unbound(directory / "authority", _AUTHORITY, OTHER_CORE) as port:
         yield port
 
@@ -98,13 +98,13 @@ def _unbound(directory: Path, more: str, core: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def unbound(directory: Path, upstream: int) -> Iterator[int]:
-    """unbound as a caching forwarder."""
+    """Unbound as a caching forwarder."""
     with _unbound(directory, _FORWARD.format(port=upstream), SERVER_CORE) as port:
         yield port
 
 
 def dnsdist(*, cached: bool) -> Callable[[Path, int], contextlib.AbstractContextManager[int]]:
-    """dnsdist in front of the authority, with or without its packet cache."""
+    """Dnsdist in front of the authority, with or without its packet cache."""
     @contextlib.contextmanager
     def run(directory: Path, upstream: int) -> Iterator[int]:
         port, config, log = free_port(), directory / "dnsdist.conf", directory / "log"

@@ -81,7 +81,7 @@ def _latencies(directory: Path, upstream: int, servers: list[Contender], names: 
 
 
 def generate(port: int, names: Path, *options: str) -> load.Report:
-    """dnsperf on the core that is not under test."""
+    """Dnsperf on the core that is not under test."""
     command = [peers.require("taskset"), "-c", str(OTHER_CORE), peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", CLIENT]
     command += ["-d", str(names), *_PINNED["options"], *options]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -68,6 +68,7 @@ def test_a_minute_without_the_broker(stack: Stack, broker: ApacheKafka | None, n
     rows = eventually(lambda: settled(stack), within=120, what="the ledger closes", every=1)
     dropped = sum(row["dropped"] for row in rows)
     assert dropped == sum(row["produced"] - row["stored"] for row in rows)
+    assert sum(row["tail"] for row in rows) == 0
     assert stack.sql(COUNTERS)[0]["dropped"] == dropped
 
 

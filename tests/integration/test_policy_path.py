@@ -78,6 +78,8 @@ def test_allowed_query_is_stored_with_its_answer(stack: Stack) -> None:
     assert first["upstream"].startswith("udp://127.0.0.1:")
     assert 0 < first["upstream_latency_us"] <= first["latency_us"]
     assert (first["answers.type"], first["answers.data"]) == (["A"], ["192.0.2.1"])
+    assert second["transport"] == "tcp"
+    assert second["answer_source"] in ("cache", "upstream")  # each worker has a cache of its own
 
 
 def test_internal_name_differs_between_tenants(stack: Stack) -> None:

@@ -59,7 +59,7 @@ def test_memory_of_a_fresh_stack(started: Stack) -> None:
 
 @pytest.mark.timeout(300)
 def test_killed_supervisor_leaves_no_orphan(started: Stack) -> None:
-    """kill -9 of `nameward up` itself takes its children with it, and the directory can be used again."""
+    """Kill -9 of `nameward up` itself takes its children with it, and the directory can be used again."""
     assert started.process is not None
     children = started.children()
     os.kill(started.process.pid, signal.SIGKILL)
