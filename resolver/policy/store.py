@@ -90,7 +90,8 @@ class PolicyStore:
         self._unreadable.pop(key, None)
         self._wanted.pop(key, None)
         if obj is not None:
-            self._wanted[key] = obj
+            good = self._good.get(key)
+            self._wanted[key] = good if good == obj else obj  # the same one costs no compilation
 
     def put_unreadable(self, key: str, error: str) -> None:
         """Refuse an object that could not even be read; the last good one stays."""

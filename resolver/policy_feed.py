@@ -1,0 +1,295 @@
+"""policy.objects and policy.overlays -> store: follow both topics, verify, swap, keep a snapshot on disk.
+
+Stands beside the path: whatever happens to the broker, the policy in force stays. The topics are read from their
+beginning at every start. A topic that has become shorter or empty means that the broker forgot; what is in force stays
+until it has something to say again. This module must not know what objects mean, nor who answers queries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from time import time
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from resolver.policy.store import PolicyStore, SnapshotError
+from resolver.policy_status import StatusPublisher
+from schemas.objects import decode_object, key_of
+from schemas.signals import Overlay
+from schemas.topics import OBJECTS, OVERLAYS
+
+_LOG = logging.getLogger(__name__)
+_CHECK_S = 5.0
+_POLL_MS = 1000
+_SETTLE_S = 0.3
+"""How long a topic that began anew must be quiet: whoever fills it again has not said all with the first record."""
+_BACKOFF_S = (0.2, 5.0)
+_SNAPSHOT_S = 1.0
+_decode_overlay = msgspec.json.Decoder(Overlay).decode
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far one topic (of one partition) has been read.
+
+    Attributes:
+        next: offset of the next record to read. target: offset to reach before what was read is put in force.
+        anew: what is put in force next replaces everything heard before.
+        rewound: the broker forgot the topic; its next words may come in pieces.
+        last: what the record at next - 1 was, to notice that the broker has another there now.
+    """
+
+    partition: TopicPartition
+    put: Callable[[str, bytes | None], None]
+    forget: Callable[[], None]
+    next: int = 0
+    target: int = 0
+    anew: bool = True
+    rewound: bool = False
+    last: tuple[int, int, bytes | None] | None = None
+    pending: list[tuple[str, bytes | None]] = field(default_factory=list)
+
+    def begin(self, end: int) -> None:
+        """Read from the beginning, up to `end` at first."""
+        self.rewound = self.rewound or end < self.next
+        self.next, self.target, self.anew, self.last = 0, end, True, None
+        self.pending.clear()
+
+    def take(self, record: ConsumerRecord) -> bool:
+        """Take a record in; False if it shows that the broker forgot what was read before."""
+        mark = (record.offset, record.timestamp, record.key)
+        if record.offset < self.next:
+            return mark == self.last
+        self.pending.append(((record.key or b"").decode(errors="replace"), record.value))
+        self.last, self.next = mark, record.offset + 1
+        return True
+
+    def due(self) -> bool:
+        """Whether what was read should be put in force."""
+        return self.next >= self.target and (bool(self.pending) or (self.anew and self.target > 0))
+
+    def deliver(self) -> None:
+        """Hand over what was read."""
+        if self.anew:
+            self.forget()
+        for key, value in self.pending:
+            self.put(key, value)
+        self.pending.clear()
+        self.anew = self.rewound = False
+
+
+class PolicyFeed:
+    """Keeps a store up to date.
+
+    Args:
+        store: to fill.
+        name: of this resolver worker, key of its status.
+        epoch: start of this process, Unix milliseconds.
+        bootstrap: host:port of the broker.
+        snapshot: file that outlives the process; workers of one directory may share it.
+        clock: Unix seconds.
+
+    Attributes:
+        loaded: set once there is a policy from the snapshot or the topics.
+        connected: whether the topics are being followed at the moment.
+    """
+
+    def __init__(
+        self,
+        store: PolicyStore,
+        *,
+        name: str,
+        epoch: int,
+        bootstrap: str,
+        snapshot: Path,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self.loaded = asyncio.Event()
+        self.connected = False
+        self._store = store
+        self._name = name
+        self._bootstrap = bootstrap
+        self._snapshot = snapshot
+        self._clock = clock
+        self._status = StatusPublisher(store, name=name, epoch=epoch, bootstrap=bootstrap, clock=clock)
+        self._expiry = inf
+        self._unsaved = asyncio.Event()
+        self._objects = _Place(TopicPartition(OBJECTS.name, 0), self._put_object, store.forget_objects)
+        self._overlays = _Place(TopicPartition(OVERLAYS.name, 0), self._put_overlay, store.forget_overlays)
+
+    def restore(self) -> None:
+        """Put the snapshot in force, if there is a good one. Called by run; earlier to answer at once."""
+        try:
+            self._store.restore(self._snapshot.read_bytes(), self._clock())
+        except FileNotFoundError:
+            return
+        except (OSError, SnapshotError) as error:
+            _LOG.warning("policy snapshot %s is of no use: %s", self._snapshot, error)
+            return
+        self._objects.next, self._overlays.next = self._store.objects_offset, self._store.overlays_offset
+        self._store.objects_offset = self._store.overlays_offset = 0
+        self._expiry = self._store.next_expiry(self._clock())
+        if self._store.objects:
+            self.loaded.set()
+
+    async def run(self) -> None:
+        """Follow the topics until cancelled; a broker that is away is waited for."""
+        if not self._store.epoch:
+            self.restore()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._status.run())
+            tasks.create_task(self._keep_snapshot())
+            tasks.create_task(self._keep_expiries())
+            await self._follow_for_ever()
+
+    async def _follow_for_ever(self) -> None:
+        backoff, told = _BACKOFF_S[0], False
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            )
+            try:
+                await consumer.start()
+                backoff, told = _BACKOFF_S[0], False
+                await self._follow(consumer)
+            except (KafkaError, OSError, TimeoutError) as error:
+                if not told:
+                    _LOG.warning("policy feed: broker %s is away (%s); policy in force stays", self._bootstrap, error)
+                told = True
+            finally:
+                self.connected = False
+                await consumer.stop()
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, _BACKOFF_S[1])
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        places = {place.partition: place for place in (self._objects, self._overlays)}
+        while not {partition.topic for partition in places} <= await consumer.topics():
+            await asyncio.sleep(_SETTLE_S)
+        consumer.assign(list(places))
+        await self._begin(consumer, list(places.values()))
+        self.connected = True
+        check = self._clock() + _CHECK_S
+        while True:
+            for partition, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                place = places[partition]
+                if not all([place.take(record) for record in records]):
+                    place.rewound = True
+                    await self._begin(consumer, [place])
+                else:
+                    place.target = max(place.target, consumer.highwater(partition) or 0)
+            await self._deliver(consumer)
+            if self._clock() >= check:
+                await self._check(consumer)
+                check = self._clock() + _CHECK_S
+
+    async def _begin(self, consumer: AIOKafkaConsumer, places: list[_Place]) -> None:
+        for place in places:
+            ends = await consumer.end_offsets([place.partition])
+            place.begin(ends[place.partition])
+            await consumer.seek_to_beginning(place.partition)
+        self._note_offsets()
+        await self._deliver(consumer)
+
+    async def _check(self, consumer: AIOKafkaConsumer) -> None:
+        """Look whether the broker still has what was read: a broker started anew begins its topics at 0 again."""
+        for place in (self._objects, self._overlays):
+            ends = await consumer.end_offsets([place.partition])
+            if ends[place.partition] < place.next:
+                await self._begin(consumer, [place])
+            elif place.last is not None:
+                consumer.seek(place.partition, place.last[0])
+
+    async def _deliver(self, consumer: AIOKafkaConsumer) -> None:
+        places = [place for place in (self._objects, self._overlays) if place.due()]
+        for place in places:
+            if place.rewound and not await self._settled(consumer, place):
+                return
+        for place in places:
+            place.deliver()
+        if places:
+            self._note_offsets()
+            self._swap()
+            self._unsaved.set()
+        if not self._objects.anew:
+            self.loaded.set()
+
+    async def _settled(self, consumer: AIOKafkaConsumer, place: _Place) -> bool:
+        await asyncio.sleep(_SETTLE_S)
+        ends = await consumer.end_offsets([place.partition])
+        place.target = ends[place.partition]
+        return place.next >= place.target
+
+    def _note_offsets(self) -> None:
+        """Tell only of records that are in force; those of a broker that has forgotten them do not count."""
+        self._store.objects_offset = 0 if self._objects.anew else self._objects.next
+        self._store.overlays_offset = 0 if self._overlays.anew else self._overlays.next
+        self._status.due.set()
+
+    def _swap(self) -> None:
+        now = self._clock()
+        before = self._store.refusals
+        refusals = self._store.swap(now)
+        self._expiry = self._store.next_expiry(now)
+        for refusal in refusals:
+            if refusal not in before:
+                _LOG.warning("refused %s: %s", refusal.key, refusal.error)
+        self._status.due.set()
+
+    async def _keep_expiries(self) -> None:
+        """Swap when an overlay entry expires, also while the broker is away."""
+        while True:
+            await asyncio.sleep(max(0.01, min(1.0, self._expiry - self._clock())))
+            if self._clock() >= self._expiry:
+                self._swap()
+
+    async def _keep_snapshot(self) -> None:
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            draft = self._snapshot.with_name(f"{self._snapshot.name}.{self._name}")
+            try:
+                await asyncio.to_thread(_write, self._snapshot, draft, self._store.snapshot())
+            except OSError as error:
+                _LOG.warning("policy snapshot %s cannot be written: %s", self._snapshot, error)
+            await asyncio.sleep(_SNAPSHOT_S)
+
+    def _put_object(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self._store.put(key, None)
+            return
+        try:
+            obj = decode_object(value)
+        except msgspec.MsgspecError as error:
+            self._store.put_unreadable(key, str(error))
+            return
+        if key_of(obj) == key:
+            self._store.put(key, obj)
+        else:
+            self._store.put_unreadable(key, f"the record's key is {key!r}, the object's is {key_of(obj)!r}")
+
+    def _put_overlay(self, key: str, value: bytes | None) -> None:
+        if value is None:
+            self._store.put_overlay(key, None)
+            return
+        try:
+            overlay = _decode_overlay(value)
+        except msgspec.MsgspecError as error:
+            self._store.put_unreadable_overlay(key, str(error))
+            return
+        if overlay.tenant == key:
+            self._store.put_overlay(key, overlay)
+        else:
+            self._store.put_unreadable_overlay(key, f"the record's key is {key!r}, the overlay's tenant {overlay.tenant!r}")
+
+
+def _write(path: Path, draft: Path, value: bytes) -> None:
+    draft.write_bytes(value)
+    draft.replace(path)
