@@ -1,0 +1,105 @@
+"""Rows per second into both warehouses: chDB in the process with the real schema, Debian's old server by the native protocol.
+
+The old server (18.16) does not know the real table's types, so it gets a reduced one: the numbers are not comparable with each
+other, only with the budget.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from clickhouse_driver import Client
+
+from streams.warehouse.embedded import Database, Embedded, Limits
+from streams.warehouse.migrations import migrate
+from tests.bench.results import Table, median, thousands
+from tests.bench.traffic import Traffic
+from tests.peers import clickhouse
+
+_SIZES = (2_000, 20_000, 100_000)
+_REDUCED = ("time", "source", "epoch", "sequence", "tenant", "client", "qname", "qtype", "rcode", "latency_us", "verdict")
+_DDL = """CREATE TABLE bench (day Date, time DateTime, source String, epoch UInt64, sequence UInt64, tenant String, client String, qname String,
+qtype String, rcode String, latency_us UInt32, verdict String) ENGINE = MergeTree PARTITION BY day ORDER BY (tenant, qname)"""
+
+
+def measure(rounds: int, seconds: float) -> list[Table]:
+    """One table: rows/s of both engines by rows of an insert."""
+    table = Table("Rows into the warehouses", ("engine and insert", "rows/s (median)", "lowest", "highest", "bytes a stored row"),
+                  "python -m tests.bench warehouse")
+    with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary:
+        directory = Path(temporary)
+        _embedded(directory / "store", table, rounds, seconds)
+        _server(directory / "server", table, rounds, seconds)
+    table.notes.append("Both with all cores of the machine. chDB: nameward.query_events as migrated, projection and index included. "
+                       "Old server: twelve plain columns through clickhouse-driver.")
+    return [table]
+
+
+def _embedded(directory: Path, table: Table, rounds: int, seconds: float) -> None:
+    directory.mkdir()
+    database = Database(directory, Limits(server_mib=2048, query_mib=1024))
+    database.open()
+    try:
+        warehouse = Embedded(database)
+        migrate(warehouse)
+        for size in _SIZES:
+            batches = [_with_day(batch) for batch in _batches(size)]
+            rates = _rates(batches, lambda batch: warehouse.insert_arrow("nameward.query_events", batch), rounds, seconds)
+            _add(table, f"chDB, {size:,} rows an insert", rates, _stored_size(warehouse))
+            warehouse.execute("TRUNCATE TABLE nameward.query_events")
+    finally:
+        database.close()
+
+
+def _server(directory: Path, table: Table, rounds: int, seconds: float) -> None:
+    with clickhouse.running(directory) as server, Client("127.0.0.1", server.native) as client:
+        client.execute(_DDL)
+        for size in _SIZES:
+            batches = [_plain(batch) for batch in _batches(size)]
+            rates = _rates(batches, lambda columns: client.execute("INSERT INTO bench VALUES", columns, columnar=True), rounds, seconds)
+            _add(table, f"clickhouse-server 18.16, {size:,} rows an insert", rates, "")
+
+
+def _batches(size: int) -> list[pa.RecordBatch]:
+    traffic = Traffic(1, 0)
+    return [traffic.batch(size, time.time(), 1.0) for _ in range(max(2, 200_000 // size // 10))]
+
+
+def _with_day(batch: pa.RecordBatch) -> pa.RecordBatch:
+    day = pa.array(np.full(batch.num_rows, datetime.datetime.now(datetime.UTC).date().toordinal() - 719163, "int32")).cast(pa.date32())
+    return pa.RecordBatch.from_arrays([day, *batch.columns], names=["day", *batch.schema.names])
+
+
+def _plain(batch: pa.RecordBatch) -> list[list[object]]:
+    today = datetime.datetime.now(datetime.UTC).date()
+    return [[today] * batch.num_rows, *(batch.column(name).to_pylist() for name in _REDUCED)]
+
+
+def _rates(batches: list, insert: Callable, rounds: int, seconds: float) -> list[float]:
+    """Rows/s of several rounds; the same batches over and over, since the engines do not look for duplicates."""
+    rates = []
+    for _ in range(rounds):
+        began, rows, turn = time.perf_counter(), 0, 0
+        while time.perf_counter() - began < seconds:
+            batch = batches[turn % len(batches)]
+            insert(batch)
+            rows += batch.num_rows if isinstance(batch, pa.RecordBatch) else len(batch[0])
+            turn += 1
+        rates.append(rows / (time.perf_counter() - began))
+    return rates
+
+
+def _stored_size(warehouse: Embedded) -> str:
+    (row,) = warehouse.query("SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE table = 'query_events' AND active")
+    return f"{int(row[0]) / max(int(row[1]), 1):.0f}"
+
+
+def _add(table: Table, name: str, rates: list[float], size: str) -> None:
+    table.add(name, thousands(median(rates)), thousands(min(rates)), thousands(max(rates)), size)
+    print(f"{name}: {median(rates):,.0f} rows/s", flush=True)
