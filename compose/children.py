@@ -28,6 +28,7 @@ def broker_child(layout: Layout) -> Child:
         broker.ENVIRONMENT,
         stop_signal=SIGINT,
         stop_within=2.0,
+        talks=False,
     )
 
     async def listens(_process: Process) -> bool:

@@ -31,6 +31,16 @@ SELECT source, toString(epoch) AS epoch, toInt64(count()) - toInt64(groupBitmap(
 FROM nameward.query_events GROUP BY source, epoch SETTINGS output_format_json_quote_64bit_integers = 0
 """
 _PATIENCE_S = 5.0
+_NUMBERS = {
+    "produced": "produced",
+    "dropped": "dropped",
+    "tail": "tail",
+    "stored": "stored",
+    "in_flight": "on its way",
+    "missing": "missing",
+    "duplicates": "twice",
+}
+"""number of an account -> heading of its column"""
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -115,18 +125,16 @@ def _show(accounts: list[Account]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    numbers = ("produced", "dropped", "tail", "stored", "in_flight", "missing", "duplicates")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_footer=len(accounts) > 1)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False, show_footer=len(accounts) > 1)
     table.add_column("source", footer="all")
     table.add_column("since (UTC)")
     table.add_column("state")
-    for name in numbers:
-        table.add_column(
-            name.replace("_", " "), justify="right", footer=str(sum(getattr(account, name) for account in accounts))
-        )
+    for name, header in _NUMBERS.items():
+        total = str(sum(getattr(account, name) for account in accounts))
+        table.add_column(header, justify="right", footer=total, no_wrap=True)
     for account in accounts:
         state = ("killed" if account.tail else "ended") if account.closed else "runs"
-        table.add_row(account.source, account.started[:19], state, *(_figure(account, name) for name in numbers))
+        table.add_row(account.source, account.started[:16], state, *(_figure(account, name) for name in _NUMBERS))
     Console().print(table)
     if not accounts:
         click.echo("no resolver worker has published anything yet")

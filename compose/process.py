@@ -30,6 +30,7 @@ class Command:
         environment: added to this process's own.
         stop_signal: what asks it to end cleanly.
         stop_within: seconds it may take to do so before it is killed.
+        talks: whether its standard output is for people; if not, it goes to the log.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within: float = 10.0
+    talks: bool = True
 
 
 class Process:
@@ -80,7 +82,7 @@ class Process:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command.arguments,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE if self.command.talks else errors,
                 stderr=errors,
                 env={**os.environ, **self.command.environment},
                 start_new_session=True,  # Ctrl-C is for the supervisor, which stops children in order

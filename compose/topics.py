@@ -45,7 +45,8 @@ async def create(
         bootstrap: host:port of the broker.
         topics: the contract.
         replication: replication factor of new topics.
-        replace: delete and re-create a topic that has another number of partitions than the contract says. Only right for a broker that holds nothing worth keeping.
+        replace: delete and re-create a topic with another number of partitions than the contract says; only right
+            for a broker that holds nothing worth keeping.
         timeout_s: patience with the broker.
 
     Raises:
