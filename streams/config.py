@@ -64,7 +64,7 @@ class WorkerSettings(_Settings):
     status: str = ""
     checkpoint_seconds: _Seconds = 1.0
     batch_seconds: _Seconds = 0.25
-    batch_rows: _Positive = 100_000
+    batch_rows: _Positive = 50_000
     learnt_seconds: _Seconds = 60.0
     log_level: str = "warning"
 

@@ -34,6 +34,12 @@ _CONFIG = """<clickhouse>
 <mmap_cache_size>16</mmap_cache_size>
 <compiled_expression_cache_size>{cache}</compiled_expression_cache_size>
 <background_pool_size>1</background_pool_size>
+<merge_tree>
+<max_compress_block_size>131072</max_compress_block_size>
+<min_bytes_for_wide_part>134217728</min_bytes_for_wide_part>
+<merge_max_block_size>2048</merge_max_block_size>
+<merge_max_block_size_bytes>1048576</merge_max_block_size_bytes>
+</merge_tree>
 <users_config>{users}</users_config>
 </clickhouse>
 """
@@ -48,6 +54,8 @@ _USERS = """<clickhouse>
 <max_result_bytes>{result}</max_result_bytes>
 <result_overflow_mode>throw</result_overflow_mode>
 <max_threads>2</max_threads>
+<max_read_buffer_size>131072</max_read_buffer_size>
+<max_compress_block_size>131072</max_compress_block_size>
 <max_insert_threads>1</max_insert_threads>
 <join_algorithm>auto</join_algorithm>
 <date_time_input_format>best_effort</date_time_input_format>
