@@ -1,0 +1,107 @@
+"""Policy documents a user hands over: read them all, verify them alone and together with what is there.
+
+Every error says file, document, object and key path. A text with one error changes nothing, so everything is checked
+before anything is published. Pure but for reading the files.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from compose.failure import Failure
+from resolver.policy.compiler import Problem, verify
+from schemas.documents import Document, DocumentError, find_twice, read_documents
+from schemas.objects import PolicyObject, Tenant
+
+STDIN = Path("-")
+
+
+def read_files(paths: Iterable[Path]) -> list[Document]:
+    """Documents of files, of the ``*.yaml`` and ``*.yml`` of directories, and of standard input (``-``).
+
+    Raises:
+        Failure: with every error of every file.
+    """
+    documents: list[Document] = []
+    errors: list[DocumentError] = []
+    for path in _files(paths):
+        found, wrong = read_documents(_text(path), str(path) if path != STDIN else "standard input")
+        documents += found
+        errors += wrong
+    told = {(error.file, error.document) for error in errors}
+    errors += [error for error in find_twice(documents) if (error.file, error.document) not in told]
+    if errors:
+        raise Failure("\n".join(map(str, errors)))
+    if not documents:
+        raise Failure(f"there is no object in {', '.join(map(str, paths))}")
+    return documents
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+        else:
+            yield path
+
+
+def _text(path: Path) -> str:
+    try:
+        return sys.stdin.read() if path == STDIN else path.read_text("utf-8")
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise Failure(f"cannot read {path}: not UTF-8 at byte {error.start}") from error
+
+
+def check_together(documents: Iterable[Document], present: Mapping[str, PolicyObject]) -> None:
+    """Verify documents together with the objects that are there and would stay.
+
+    Raises:
+        Failure: with everything that is wrong with the documents, and what they would make wrong elsewhere.
+    """
+    written = {document.key: document for document in documents}
+    merged = {key: obj for key, obj in present.items() if key not in written}
+    merged |= {key: document.obj for key, document in written.items()}
+    before = set(verify(present))
+    problems = [problem for problem in verify(merged) if problem.key in written or problem not in before]
+    if problems:
+        raise Failure("\n".join(_located(problem, written.get(problem.key)) for problem in problems))
+
+
+def _located(problem: Problem, document: Document | None) -> str:
+    return f"{document.file}: document {document.number}: {problem}" if document else str(problem)
+
+
+def check_alone(documents: list[Document]) -> list[str]:
+    """Verify documents without anything else; returns what could not be checked that way.
+
+    Where no tenant is among the documents, those they name may exist elsewhere.
+
+    Raises:
+        Failure: with everything that is wrong.
+    """
+    written = {document.key: document for document in documents}
+    problems = verify({key: document.obj for key, document in written.items()})
+    whole = any(isinstance(document.obj, Tenant) for document in documents)
+    wrong = [problem for problem in problems if whole or not problem.dangling]
+    if wrong:
+        raise Failure("\n".join(_located(problem, written[problem.key]) for problem in wrong))
+    return [_located(problem, written[problem.key]) for problem in problems]
+
+
+def check_without(key: str, present: Mapping[str, PolicyObject]) -> None:
+    """Verify what would be left without an object.
+
+    Raises:
+        Failure: if something that is there needs it.
+    """
+    before = set(verify(present))
+    left = {other: obj for other, obj in present.items() if other != key}
+    problems = [problem for problem in verify(left) if problem not in before]
+    if problems:
+        kind, _, name = key.split("/", 2)
+        told = "\n".join(map(str, problems))
+        raise Failure(f"{kind} {name} cannot be deleted while others need it:\n{told}")
