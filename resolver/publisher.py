@@ -17,6 +17,7 @@ from resolver.columns import Rows, Template, cut, split
 from resolver.counters import Counters
 from resolver.delivery import Delivery, Transport
 from resolver.lanes import Batch, Lane, encode, encode_counters
+from resolver.tally import Tally
 from schemas.batches import BatchHeader
 from schemas.topics import partition_of
 
@@ -54,20 +55,29 @@ class Publisher:
     Attributes:
         offer: takes one event or drops and counts it; see EventBuffer.offer.
         buffer: where it goes.
+        tally: what the events taken from there say about queries.
+        slow: events offered through `offer_slow`.
         delivery: how batches leave, and whether they do.
     """
 
     offer: Offer
 
     def __init__(self, counters: Counters, source: str, transport: Transport, limits: Limits) -> None:
-        self.counters, self._source, self._limits = counters, source, limits
+        self.counters, self._source, self.limits = counters, source, limits
         self.buffer = EventBuffer(counters.offered, counters.dropped, max_events=limits.max_events, max_bytes=limits.max_bytes)
         self.offer = self.buffer.offer
+        self.tally = Tally()
+        self.slow = 0
         self.delivery = Delivery(transport, self._encode, self._settled)
         self._partitions = 0
         self._unrouted: list[Rows] = []
         self._sequence = 0
         self._said = (0, 0, 0)
+
+    def offer_slow(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None:
+        """The same as `offer`, for events from anywhere but the fast path; the difference is the fast path's share."""
+        self.slow += 1
+        self.buffer.offer(template, time_ns, latency_us, upstream_us)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -111,18 +121,20 @@ class Publisher:
         """Cut batches every flush_ms, or sooner when one is full."""
         while True:
             for _ in range(_TICKS):
-                await asyncio.sleep(self._limits.flush_ms / 1000 / _TICKS)
-                if len(self.buffer) >= self._limits.batch_events:
+                await asyncio.sleep(self.limits.flush_ms / 1000 / _TICKS)
+                if len(self.buffer) >= self.limits.batch_events:
                     break
             if self._partitions:
                 await self._route(self._collect())
-            elif len(self.buffer) >= self._limits.batch_events:
+            elif len(self.buffer) >= self.limits.batch_events:
                 self._unrouted = self._collect()
 
     def _collect(self) -> list[Rows]:
         rows, self._unrouted = self._unrouted, []
         if len(self.buffer):
-            rows += cut(self.buffer.take(), self._limits.batch_events)
+            taken = self.buffer.take()
+            self.tally.add(taken)
+            rows += cut(taken, self.limits.batch_events)
         return rows
 
     async def _route(self, pieces: list[Rows]) -> None:
@@ -132,7 +144,7 @@ class Publisher:
             for partition, part in split(rows, self._partition).items():
                 lane = self.delivery.lane(partition)
                 lane.add(part)
-                if lane.busy and lane.waiting >= self._limits.batch_events:
+                if lane.busy and lane.waiting >= self.limits.batch_events:
                     lane.ready.append(self._encode(lane))
                 self.delivery.kick(lane)
 
@@ -140,7 +152,7 @@ class Publisher:
         return partition_of(tenant, self._partitions)
 
     def _encode(self, lane: Lane) -> Batch:
-        rows = lane.next_rows(self._limits.batch_events)
+        rows = lane.next_rows(self.limits.batch_events)
         batch = encode(self._header(partition=lane.partition, count=len(rows)), rows)
         self._sequence += len(rows)
         self.buffer.account(len(batch.value) - rows.weight)

@@ -1,0 +1,177 @@
+"""Composition root of one resolver worker: builds every part, starts and stops them in order.
+
+The order: counters, sockets and snapshot first, so that what cannot work fails at once; queries are taken when a policy
+is in force. Backwards at the end: no more queries, then the last events and the last word about this epoch. Whatever
+happens to the broker, queries are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from resolver.answers.upstream import Upstreams
+from resolver.cache import Caches
+from resolver.config import Settings, parse_admin
+from resolver.counters import Counters, SourceInUseError
+from resolver.explain import explained, question
+from resolver.fastpath import FastPath
+from resolver.handler import Handler
+from resolver.kafka import KafkaTransport
+from resolver.keys import load_key
+from resolver.listeners.admin import AdminListener, Readiness
+from resolver.listeners.stream import StreamLimits, StreamListener, bind_tcp
+from resolver.listeners.udp import UdpListener, bind_udp
+from resolver.metrics import Parts, registry_of
+from resolver.policy.store import PolicyStore
+from resolver.policy_feed import PolicyFeed
+from resolver.privacy import ClientView
+from resolver.publisher import Limits, Publisher
+from schemas.topics import EVENTS
+
+log = logging.getLogger(__name__)
+
+_POLICY_WITHIN = 5.0
+_FLUSH_WITHIN = 5.0
+
+
+class StartError(Exception):
+    """The worker cannot start; the message is one sentence for the user."""
+
+
+class Worker:
+    """One resolver worker.
+
+    Args:
+        settings: what it is told.
+
+    Raises:
+        StartError: when the directory, the name or an address cannot be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        directory = Path(settings.directory)
+        self._counters, key = _claim(directory, settings)
+        kafka, name = settings.kafka.bootstrap, settings.name
+        limits, tcp = settings.publisher, settings.tcp
+        self._publisher = Publisher(self._counters, name, KafkaTransport(kafka, EVENTS.name, f"nameward-{name}"),
+                                    Limits(limits.flush_ms, limits.batch_events, limits.max_events, limits.max_bytes))
+        self._store = PolicyStore()
+        self._feed = PolicyFeed(self._store, name=name, epoch=self._counters.epoch, bootstrap=kafka,
+                                snapshot=directory / "policy.snapshot")
+        self._upstreams = Upstreams()
+        caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
+        handler = Handler(self._store, caches, self._upstreams, self._publisher.offer_slow, fastpath=fastpath,
+                          show=ClientView(key).show, clock=time.time_ns, max_in_flight=settings.max_in_flight)
+        udp_socket, tcp_socket = _bind(settings.listen.address, settings.listen.port)
+        self._udp = UdpListener(udp_socket, handler, fastpath, self._store, self._publisher.offer, time.time_ns)
+        self._tcp = StreamListener(tcp_socket, handler.handle, time.time_ns,
+                                   StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled))
+        parts = Parts(self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp)
+        self._admin = AdminListener(self._readiness, registry_of(parts), question,
+                                    lambda client, query, transport: explained(self._store.current, caches, client, query, transport, time.time()))
+        self._listening = False
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises:
+            StartError: when the admin endpoint cannot be bound.
+        """
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await self._serve_admin()
+        self._feed.restore()
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(part) for part in (self._publisher.run(), self._feed.run(), self._upstreams.run())]
+            await self._listen(stop)
+            await stop.wait()
+            await self._wind_down(background)
+
+    async def _serve_admin(self) -> None:
+        where = parse_admin(self._settings.admin)
+        try:
+            await self._admin.start(where)
+        except OSError as error:
+            raise StartError(f"admin endpoint {self._settings.admin} cannot be bound: {_reason(error)}") from error
+
+    async def _listen(self, stop: asyncio.Event) -> None:
+        """Take queries once a policy is in force, or after a while without one: then every client is refused."""
+        first = [asyncio.ensure_future(event.wait()) for event in (self._feed.loaded, stop)]
+        await asyncio.wait(first, timeout=_POLICY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in first:
+            waiting.cancel()
+        if stop.is_set():
+            return
+        self._udp.start()
+        await self._tcp.start()
+        self._listening = True
+        gc.collect()
+        gc.freeze()  # what was built until now lives as long as the process: no collection need look at it
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+    async def _wind_down(self, background: list[asyncio.Task[None]]) -> None:
+        self._listening = False
+        await asyncio.gather(self._udp.close(), self._tcp.close())
+        self._upstreams.close()
+        for task in background:
+            task.cancel()
+        unsent = await self._publisher.close(_FLUSH_WITHIN)
+        if unsent:
+            log.warning("%s stops with %d events that Kafka did not acknowledge", self._settings.name, unsent)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._admin.close(), 1)
+
+    def _readiness(self) -> Readiness:
+        waiting, degraded = {}, {}
+        if not self._feed.loaded.is_set():
+            waiting["policy"] = "no policy was received yet and no snapshot is at hand"
+        if not self._listening:
+            waiting["listeners"] = "queries are not taken yet"
+        delivery = self._publisher.delivery
+        if not delivery.reachable:
+            dropped = self._counters.dropped.value
+            degraded["kafka"] = f"events wait in memory ({self._publisher.buffer.held()} held, {dropped} dropped): {delivery.trouble}"
+        return Readiness(waiting, degraded)
+
+
+def _claim(directory: Path, settings: Settings) -> tuple[Counters, bytes]:
+    """Counters and pseudonym key, from the directory."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        counters = Counters(directory / "counters", settings.name, time.time_ns() // 1_000_000)
+        key_file = Path(settings.pseudonym_key_file) if settings.pseudonym_key_file else directory / "pseudonym.key"
+        return counters, load_key(key_file, make=not settings.pseudonym_key_file)
+    except SourceInUseError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(f"directory {directory} cannot be used: {error.filename or directory}: {_reason(error)}") from error
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+def _bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    made: list[socket.socket] = []
+    for kind, bind in (("udp", bind_udp), ("tcp", bind_tcp)):
+        try:
+            made.append(bind(address, port))
+        except OSError as error:
+            for open_socket in made:
+                open_socket.close()
+            raise StartError(f"{kind} port {address}:{port} cannot be bound: {_reason(error)}") from error
+    return made[0], made[1]
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

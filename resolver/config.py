@@ -1,0 +1,155 @@
+"""Settings of one resolver worker: a YAML file -> typed values; every error names the file and the key path.
+
+Read once at the top, by app.py and __main__.py only; everything below takes plain arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>.*)`$")
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used; the message is for the user."""
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    pass
+
+
+class Listen(_Section):
+    """Where queries are taken, over UDP and TCP."""
+
+    address: str = "127.0.0.1"
+    port: Port = 5300
+
+
+class Kafka(_Section):
+    """bootstrap: ``host:port`` of one broker, or several with commas."""
+
+    bootstrap: Annotated[str, Meta(min_length=3)] = "127.0.0.1:9092"
+
+
+class PublisherSettings(_Section):
+    """Bounds of what waits for Kafka; beyond them events are dropped and counted. See publisher.Limits."""
+
+    flush_ms: Annotated[int, Meta(ge=50, le=250)] = 100
+    batch_events: Annotated[int, Meta(ge=1, le=20_000)] = 2000
+    max_events: Annotated[int, Meta(ge=1000)] = 200_000
+    max_bytes: Annotated[int, Meta(ge=2**20)] = 32 * 2**20
+
+
+class CacheSettings(_Section):
+    """entries: most cached answers of all tenants together. fast_entries: answers the fast path repeats."""
+
+    entries: Annotated[int, Meta(ge=1)] = 20_000
+    fast_entries: Annotated[int, Meta(ge=1)] = 8192
+
+
+class TcpSettings(_Section):
+    """Bounds of TCP service; see connection.StreamLimits. Times in seconds."""
+
+    connections: Annotated[int, Meta(ge=1)] = 1000
+    per_client: Annotated[int, Meta(ge=1)] = 100
+    in_flight: Annotated[int, Meta(ge=1)] = 100
+    message: Annotated[int, Meta(ge=512, le=65535)] = 4096
+    idle: Annotated[float, Meta(gt=0)] = 10.0
+    stalled: Annotated[float, Meta(gt=0)] = 10.0
+
+
+class Settings(_Section):
+    """Everything one worker is told.
+
+    name: its slot, the ``source`` of its events; kept over restarts, used by one process at a time.
+    admin: ``address:port`` or ``unix:PATH`` of the admin endpoint; it knows no passwords, so keep it on loopback.
+    directory: where counters, the policy snapshot and, unless pseudonym_key_file is given, the pseudonym key are kept.
+    max_in_flight: queries waiting for upstream at a time; more are answered SERVFAIL.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")] = "r1"
+    listen: Listen = Listen()
+    admin: str = "127.0.0.1:9153"
+    kafka: Kafka = Kafka()
+    directory: str = ".nameward"
+    publisher: PublisherSettings = PublisherSettings()
+    cache: CacheSettings = CacheSettings()
+    tcp: TcpSettings = TcpSettings()
+    pseudonym_key_file: str = ""
+    max_in_flight: Annotated[int, Meta(ge=1)] = 4096
+
+
+def load_settings(path: Path) -> Settings:
+    """Settings from a YAML file.
+
+    Raises:
+        ConfigError: naming the file and the key path.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"cannot read settings {path}: {reason}") from error
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"settings {path} are not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return parse_settings({} if document is None else document)
+    except ConfigError as error:
+        raise ConfigError(f"settings {path}: {error}") from error
+
+
+def parse_settings(document: object) -> Settings:
+    """Settings from a document.
+
+    Raises:
+        ConfigError: naming the key path.
+    """
+    try:
+        settings = msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explained(str(error))) from error
+    try:
+        ip_address(settings.listen.address)
+    except ValueError:
+        raise ConfigError(f"listen.address: {settings.listen.address!r} is not an IP address") from None
+    parse_admin(settings.admin)
+    return settings
+
+
+def parse_admin(text: str) -> Path | tuple[str, int]:
+    """A Unix socket's path, or address and port, of an admin endpoint.
+
+    Raises:
+        ConfigError: when it is neither.
+    """
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return Path(text.removeprefix("unix:"))
+    host, _, port = text.rpartition(":")
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        address = None
+    if address is None or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(f"admin: {text!r} is neither address:port nor unix:PATH")
+    return str(address), int(port)
+
+
+def _explained(message: str) -> str:
+    found = _PATH.match(message)
+    what, path = (found["what"], found["path"] or "") if found else (message, "")
+    unknown = _UNKNOWN.match(what)
+    if unknown:
+        return f"{f'{path}.' if path else ''}{unknown['key']}: unknown key"
+    return f"{path or 'the document'}: {what[:1].lower()}{what[1:]}"

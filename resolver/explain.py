@@ -1,0 +1,99 @@
+"""Why a client would get the answer it would get: every rule considered, the verdict, the place the answer comes from.
+
+The same leaves as the path calls, in the same order, but nothing is asked, kept or published. This module must not
+know HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from resolver.answers.cached import answer_cached
+from resolver.answers.local import Alias
+from resolver.answers.lookup import Lookup, follow
+from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.virtual import answer_virtual
+from resolver.cache import Caches
+from resolver.errors import NoUpstreamError, RefusedError, ResolutionError
+from resolver.mnemonics import rcode_name, type_number
+from resolver.names import name_wire
+from resolver.policy.decision import Decision
+from resolver.policy.engine import decide, explain
+from resolver.query import Query, Response
+from resolver.tenants import Asker, Compiled, identify
+
+_CLASS_IN = b"\0\1"
+_ANY = 255
+
+
+def question(name: str, kind: str) -> Query:
+    """A query for this name and type as a plain stub resolver sends it.
+
+    Raises:
+        ValueError: if the name or the type's mnemonic is none.
+    """
+    qname = name.lower().rstrip(".") or "."
+    try:
+        number = type_number(kind.upper())
+    except KeyError:
+        raise ValueError(f"unknown type {kind!r}") from None
+    wire = name_wire(qname) + number.to_bytes(2, "big") + _CLASS_IN
+    return Query(0, 0x0100, 0, rd=True, cd=False, ad=False, do=False, question=wire, qname=qname, qtype=number, qclass=1,
+                 qtype_name=kind.upper(), edns=None, size=12 + len(wire))
+
+
+def explained(compiled: Compiled, caches: Caches, client: str, query: Query, transport: str, now: float) -> dict[str, Any]:
+    """The story of one query, as JSON can hold it.
+
+    Args:
+        client: address that would ask.
+        transport: udp or tcp.
+        now: Unix seconds.
+
+    Raises:
+        ValueError: if the client is no address.
+    """
+    story: dict[str, Any] = {"client": client, "name": query.qname, "type": query.qtype_name, "transport": transport,
+                             "policy_version": compiled.version, "policy_epoch": compiled.epoch}
+    asker = identify(compiled, client)
+    if asker is None:
+        refused = "no tenant claims this client"
+        return story | {"tenant": "", "verdict": "deny", "rcode": rcode_name(RefusedError.rcode), "answer_source": "policy",
+                        "why": refused, "rules": []}
+    decision = decide(asker, query.qname, query.qtype_name, transport, now)
+    considered = [asdict(item) for item in explain(asker, query.qname, query.qtype_name, transport, now)]
+    return story | {
+        "tenant": asker.tenant.name, "workload": asker.workload, "labels": dict(asker.labels),
+        "verdict": decision.verdict, "rule": decision.rule, "tier": decision.tier, "tags": list(decision.tags), "log": decision.log,
+        "audits": [asdict(audit) for audit in decision.audits], "rules": considered,
+        **_answer(asker, caches, decision, query, now),
+    }
+
+
+def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now: float) -> dict[str, Any]:
+    try:
+        found = follow(asker.tenant, query, _local(asker, decision, query))
+        if isinstance(found, Lookup):
+            group = asker.tenant.upstream_for(found.query.qname, decision.route)
+            if group is None:
+                raise NoUpstreamError
+            cached = answer_cached(caches, asker.tenant, group, found.query, now)
+            if cached is None:
+                return {"answer_source": "upstream", "asked": found.query.qname, "upstream_group": group.name,
+                        "upstreams": [server.url for server in group.servers]}
+            found = found.arrive(cached)
+    except ResolutionError as error:
+        return {"answer_source": "error", "rcode": rcode_name(error.rcode), "ede": int(error.ede), "ede_text": error.ede_text}
+    return _told(found)
+
+
+def _local(asker: Asker, decision: Decision, query: Query) -> Response | Alias | None:
+    if decision.form is not None:
+        return answer_by_policy(query, decision, decision.form)
+    return minimal_any(query) if query.qtype == _ANY else answer_virtual(asker.tenant, query)
+
+
+def _told(found: Response) -> dict[str, Any]:
+    return {"answer_source": found.source, "rcode": rcode_name(found.rcode), "ede": int(found.ede), "ede_text": found.ede_text,
+            "answers": [record._asdict() for record in found.records]}

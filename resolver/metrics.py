@@ -1,0 +1,140 @@
+"""What one worker tells Prometheus, read from the parts when asked for: nothing here costs a query anything.
+
+Names and labels are bounded: tenants up to a number (tally.py), servers as many as policies name; never clients or
+names asked. This module must not know HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from resolver.answers.upstream import BUCKETS, Upstreams
+from resolver.cache import Caches
+from resolver.fastpath import FastPath
+from resolver.handler import Handler
+from resolver.listeners.stream import StreamListener
+from resolver.listeners.udp import UdpListener
+from resolver.policy.store import PolicyStore
+from resolver.publisher import Publisher
+from resolver.tally import BOUNDS, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a running worker."""
+
+    publisher: Publisher
+    store: PolicyStore
+    caches: Caches
+    fastpath: FastPath
+    handler: Handler
+    upstreams: Upstreams
+    udp: UdpListener
+    tcp: StreamListener
+
+
+class WorkerMetrics:
+    """A collector of one worker's figures."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        """Families as they are now."""
+        yield from self._queries()
+        yield from self._events()
+        yield from self._memory()
+        yield from self._listeners()
+        yield from self._upstreams()
+        yield from self._policy()
+
+    def _queries(self) -> Iterator[Metric]:
+        tally = self._parts.publisher.tally
+        queries = CounterMetricFamily("nameward_queries", "queries, counted as their events are published", labels=Kind._fields)
+        for kind, count in tally.queries.items():
+            queries.add_metric(kind, count)
+        yield queries
+        latency = HistogramMetricFamily("nameward_query_seconds", "time from reading a query to handing over its answer")
+        latency.add_metric((), _buckets(BOUNDS, tally.latencies), tally.seconds)
+        yield latency
+
+    def _events(self) -> Iterator[Metric]:
+        publisher = self._parts.publisher
+        counters = publisher.counters
+        yield _counter("nameward_events_offered", "events to be published", counters.offered.value)
+        yield _counter("nameward_events_dropped", "events given up because the buffer was full", counters.dropped.value)
+        yield _counter("nameward_events_acknowledged", "events the broker has taken", counters.acknowledged.value)
+        yield _gauge("nameward_events_held", "events in memory, not acknowledged yet", publisher.buffer.held())
+        yield _gauge("nameward_events_held_bytes", "memory they are estimated to take", publisher.buffer.held_bytes())
+        yield _gauge("nameward_events_held_limit", "most events held", publisher.limits.max_events)
+        yield _gauge("nameward_events_held_limit_bytes", "most memory they may take", publisher.limits.max_bytes)
+        yield _gauge("nameward_kafka_reachable", "1 while the broker acknowledges", publisher.delivery.reachable)
+
+    def _memory(self) -> Iterator[Metric]:
+        caches, fastpath = self._parts.caches, self._parts.fastpath
+        yield _gauge("nameward_cache_entries", "answers remembered for all tenants", caches.entries)
+        yield _gauge("nameward_cache_bytes", "memory they are estimated to take", caches.octets)
+        yield _counter("nameward_cache_evicted", "answers forgotten for want of room", caches.evicted)
+        yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath.entries))
+        slow = self._parts.publisher.slow
+        yield _counter("nameward_fastpath_hits", "queries answered by the fast path",
+                       max(0, self._parts.publisher.counters.offered.value - slow))
+
+    def _listeners(self) -> Iterator[Metric]:
+        handler, udp, tcp = self._parts.handler, self._parts.udp, self._parts.tcp
+        yield _gauge("nameward_queries_in_flight", "queries waiting for upstream", handler.in_flight)
+        yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
+        yield _counter("nameward_udp_unsent", "answers the socket did not take", udp.unsent)
+        yield _gauge("nameward_tcp_connections", "open TCP connections", tcp.open)
+        yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", tcp.refused)
+        yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", tcp.cut)
+
+    def _upstreams(self) -> Iterator[Metric]:
+        asked = CounterMetricFamily("nameward_upstream_attempts", "questions to a server", labels=["upstream"])
+        failed = CounterMetricFamily("nameward_upstream_failures", "of these, without a usable response", labels=["upstream", "reason"])
+        stray = CounterMetricFamily("nameward_upstream_mismatched", "datagrams that answered nothing asked", labels=["upstream"])
+        latency = HistogramMetricFamily("nameward_upstream_seconds", "time a server took to respond", labels=["upstream"])
+        for url, (stats, mismatched) in self._parts.upstreams.stats().items():
+            asked.add_metric([url], stats.asked)
+            stray.add_metric([url], mismatched)
+            latency.add_metric([url], _buckets(BUCKETS, stats.latencies), stats.seconds)
+            for reason, count in stats.failed.items():
+                failed.add_metric([url, reason], count)
+        yield from (asked, failed, stray, latency)
+        yield _counter("nameward_upstream_coalesced", "questions that waited for an identical one", self._parts.upstreams.coalesced)
+
+    def _policy(self) -> Iterator[Metric]:
+        store = self._parts.store
+        yield _gauge("nameward_policy_epoch", "rises with every change of policy", store.epoch)
+        yield _gauge("nameward_policy_objects", "objects in force", len(store.objects))
+        yield _gauge("nameward_policy_refused", "objects and overlays refused", len(store.refusals))
+        version = GaugeMetricFamily("nameward_policy_info", "version of the policy in force", labels=["version"])
+        version.add_metric([store.version], 1)
+        yield version
+
+
+def registry_of(parts: Parts) -> CollectorRegistry:
+    """Registry of one worker: its own figures, and process_* (resident memory, CPU) of the process."""
+    registry = CollectorRegistry()
+    registry.register(WorkerMetrics(parts))  # type: ignore[arg-type]  # a collector is what has collect()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _buckets(bounds: Iterable[float], counts: list[int]) -> list[tuple[str, float]]:
+    """Cumulative buckets as Prometheus wants them."""
+    return list(zip([*map(str, bounds), "+Inf"], accumulate(counts), strict=True))
