@@ -18,11 +18,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from schemas.objects import Feedback, TenantSpec
-from schemas.signals import Alert, ContextSignal, Overlay, Telemetry
+from schemas.signals import Alert, ContextSignal, Overlay, OverlayEntry, Telemetry
+from streams.alerts import AlertBook, moment
+from streams.columns import TenantRows, split_by_tenant
+from streams.context import OverlayBook, signal_of
+from streams.detectors import DETECTORS
+from streams.detectors.finding import Detector, Finding, Scene
+from streams.highwater import HighWater
+from streams.parts import Parts, pack, unpack
+from streams.telemetry import LATENESS, TelemetryWindows
+
+__all__ = ["Findings", "TenantRows", "TenantSettings", "TenantState", "split_by_tenant"]
+
+AHEAD = 5.0
+"""Seconds an event's time may be ahead of processing time; what is further ahead counts as this."""
+
+STANDING_EVERY = 60.0
+_STANDING_LIFE = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +73,194 @@ class TenantState:
     def __init__(self, tenant: str, settings: TenantSettings | None = None) -> None:
         self.tenant = tenant
         self.settings = settings or TenantSettings()
+        self._parts = Parts()
+        self._changed = False
+        self._seen = HighWater()
+        self._telemetry = TelemetryWindows(tenant)
+        self._detectors: dict[str, Detector] = {detector.name: detector for detector in (kind() for kind in DETECTORS)}
+        self._alerts = AlertBook(tenant)
+        self._overlay = OverlayBook(tenant)
+        self._clock = 0.0
+        self._busy_at: float | None = None
+        self._standing_at: dict[str, tuple[str, float]] = {}
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
         self.settings = settings
-        return Findings()
+        found = Findings()
+        if self._overlay.apply(settings.feedback, now):
+            self._changed = True
+            found.overlays.append(self._overlay.overlay())
+        return found
 
-    def update(self, columns: pa.RecordBatch, now: float) -> Findings:
-        """Take in rows of this tenant (schema events.SCHEMA, any number of sources).
+    def update(self, columns: pa.RecordBatch | TenantRows, now: float) -> Findings:
+        """Take in rows of this tenant (any number of sources).
 
         Args:
-            columns: rows; those already seen are skipped.
+            columns: a record batch (schema events.SCHEMA) of this tenant alone, or rows from split_by_tenant; rows already seen are skipped.
             now: processing time, Unix seconds.
         """
-        return Findings()
+        self._busy_at = now
+        found = Findings()
+        rows = columns if isinstance(columns, TenantRows) else TenantRows.of(columns)
+        rows = self._seen.unseen(rows).not_later_than(now + AHEAD)
+        if len(rows):
+            self._changed = True
+            self._clock = max(self._clock, float(rows.times.max()))
+            self._telemetry.add(rows)
+            scene = Scene(self.tenant, self._clock, self.settings.internal)
+            for detector in self._detectors.values():
+                for finding in detector.update(rows, scene):
+                    self._report(finding, now, found)
+        self._settle(self._clock, now, found)
+        return found
 
     def tick(self, now: float) -> Findings:
         """Let time pass: idle windows close, quiet alerts close, overlay entries expire. Call about once a second."""
-        return Findings()
+        found = Findings()
+        if self._busy_at is None:  # just loaded: a backlog may be on its way
+            self._busy_at = now
+        if self._clock and now - self._busy_at >= LATENESS and now > self._clock:
+            for detector in self._detectors.values():
+                detector.tick(now)
+            self._settle(now, now, found)
+        else:
+            self._settle(self._clock, now, found)
+        return found
+
+    def _report(self, finding: Finding, now: float, found: Findings) -> None:
+        alert, told = self._alerts.observe(finding, now)
+        if alert is None:
+            return
+        verdict = self._overlay.consider(alert, self.settings.feedback, now)
+        noted = self._alerts.annotate(alert, verdict.note)
+        if told is not None:
+            found.alerts.append(noted)
+            found.signals.append(signal_of(noted, now))
+        if verdict.changed:
+            found.overlays.append(self._overlay.overlay())
+
+    def _settle(self, clock: float, now: float, found: Findings) -> None:
+        """Close windows and alerts by `clock`, expire entries by `now`, say how the detectors stand."""
+        found.telemetry.extend(self._telemetry.close(clock - LATENESS))
+        found.alerts.extend(self._alerts.close_quiet(clock, now))
+        gone = self._overlay.expire(now)
+        for entry in gone:
+            self._forget(entry)
+        if gone:
+            found.overlays.append(self._overlay.overlay())
+        del found.overlays[:-1]  # each holds everything: the last one says it all
+        self._tell_standing(clock, now, found)
+        self._changed |= bool(found.telemetry or found.alerts or gone)
+
+    def _forget(self, entry: OverlayEntry) -> None:
+        """An entry that was enforced ran out: only fresh evidence may block again."""
+        if entry.mode == "enforce" and entry.detector in self._detectors:
+            self._detectors[entry.detector].forget(entry.pattern.lstrip("*."))
+
+    def _tell_standing(self, clock: float, now: float, found: Findings) -> None:
+        if not self._clock:
+            return
+        for name, detector in self._detectors.items():
+            standing = detector.standing(clock)
+            state, at = self._standing_at.get(name, ("", 0.0))
+            if state == standing.state and now - at < STANDING_EVERY:
+                continue
+            self._standing_at[name] = (standing.state, now)
+            found.signals.append(ContextSignal(
+                tenant=self.tenant, kind="detector", subject=name, value=standing.state, source=name, reason=standing.reason,
+                created=moment(now), expires=moment(now + _STANDING_LIFE),
+            ))  # fmt: skip
 
     def dirty(self) -> dict[str, bytes | None]:
         """Parts that changed since the last call, in the order to write them; None deletes a part."""
-        return {}
+        if not self._changed:
+            return {}
+        self._changed = False
+        core = {
+            "clock": self._clock, "seen": self._seen.save(), "telemetry": self._telemetry.save(self._parts),
+            "detectors": {name: detector.save(self._parts) for name, detector in self._detectors.items()},
+            "alerts": self._alerts.save(), "overlay": self._overlay.save(),
+        }  # fmt: skip
+        self._parts.put("core", pack(core))
+        return self._parts.flush()
 
     @classmethod
     def load(cls, tenant: str, get: Callable[[str], bytes | None], settings: TenantSettings | None = None) -> TenantState:
-        """State from its parts; a fresh one when there is no ``main``."""
-        return cls(tenant, settings)
+        """State from its parts; a fresh one when there is no ``main``.
+
+        Raises:
+            ValueError: if a part is missing.
+        """
+        state = cls(tenant, settings)
+        state._parts, values = Parts.load(get)
+        if not values:
+            return state
+        core: dict[str, Any] = unpack(values["core"])
+        state._clock = core["clock"]
+        state._seen.load(core["seen"])
+        state._telemetry.load(core["telemetry"], values)
+        for name, rest in core["detectors"].items():
+            if name in state._detectors:
+                state._detectors[name].load(rest, values)
+        state._alerts.load(core["alerts"])
+        state._overlay.load(core["overlay"])
+        return state
 
     def to_bytes(self) -> bytes:
-        """The whole state in one value."""
-        return b""
+        """The whole state in one value; the next dirty() then writes everything again."""
+        kept, self._parts = self._parts, Parts()
+        self._touch()
+        written = self.dirty()
+        self._parts = kept
+        self._touch()
+        return pack(written)
 
     @classmethod
     def from_bytes(cls, tenant: str, value: bytes, settings: TenantSettings | None = None) -> TenantState:
         """State from ``to_bytes``."""
-        return cls(tenant, settings)
+        written: dict[str, bytes] = unpack(value) if value else {}
+        state = cls.load(tenant, written.get, settings)
+        state._parts = Parts()
+        state._touch()
+        return state
+
+    def _touch(self) -> None:
+        self._changed = True
+        self._telemetry.touch()
+        for detector in self._detectors.values():
+            detector.touch()
 
     def baselines(self) -> dict[str, float]:
         """What was learnt, as plain values for the warehouse (name -> number)."""
-        return {}
+        return {f"{name}/{key}": value for name, detector in self._detectors.items() for key, value in detector.learnt().items()}
 
-    def restore(self, *, alerts: Iterable[Alert] = (), overlay: Overlay | None = None,
-                baselines: Mapping[str, float] | None = None, now: float) -> Findings:
-        """Reload what a durable memory knows into a fresh state: last word of each alert, last overlay, baselines."""
-        return Findings()
+    def restore(
+        self,
+        *,
+        alerts: Iterable[Alert] = (),
+        overlay: Overlay | None = None,
+        baselines: Mapping[str, float] | None = None,
+        now: float,
+    ) -> Findings:
+        """Reload what a durable memory knows into a fresh state; the overlay is told again.
 
-
-def split_by_tenant(columns: pa.RecordBatch) -> list[tuple[str, pa.RecordBatch]]:
-    """Rows of each tenant, in order; no copy when there is only one."""
-    return [("", columns)]
+        Args:
+            alerts: the last word of each alert; open ones go on, closed ones keep counting their revisions.
+            overlay: the tenant's last overlay.
+            baselines: values of baselines().
+            now: processing time; entries that expired meanwhile are gone.
+        """
+        found = Findings()
+        self._changed = True
+        self._alerts.resume(alerts)
+        for name, detector in self._detectors.items():
+            values = {key.removeprefix(f"{name}/"): value for key, value in (baselines or {}).items() if key.startswith(f"{name}/")}
+            if values:
+                detector.relearn(values)
+        if overlay is not None:
+            self._overlay.resume(overlay)
+            self._overlay.expire(now)
+            self._overlay.apply(self.settings.feedback, now)
+            found.overlays.append(self._overlay.overlay())
+        return found

@@ -122,6 +122,10 @@ class TelemetryWindows:
             self._closed.add(f"minute/{start}")
         return told
 
+    def touch(self) -> None:
+        """Count every open window as changed."""
+        self._touched |= {f"pane/{start}" for start in self._panes} | {f"minute/{start}" for start in self._minutes}
+
     def save(self, parts: Parts) -> dict[str, Any]:
         """Put changed windows into parts; the small rest is returned."""
         for name in sorted(self._touched - self._closed):

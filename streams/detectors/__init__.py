@@ -1,0 +1,9 @@
+"""The table of detectors: a new one is a file in this folder and a line here."""
+
+from __future__ import annotations
+
+from streams.detectors.finding import Detector
+from streams.detectors.heavy_hitters import HeavyHitters
+from streams.detectors.nxdomain_storm import NxdomainStorm
+
+DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm)

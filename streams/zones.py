@@ -1,0 +1,50 @@
+"""Names that belong to the tenant itself: special-use zones, and the suffixes its own servers resolve.
+
+Search lists turn every name a client asks into failing names below such zones; detectors must know them from the Internet's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from schemas.patterns import matches
+from streams.columns import TenantRows
+
+SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".private", ".corp", ".home", ".home.arpa")
+"""RFC 6762, RFC 8375, ICANN's .internal, and what RFC 6762 appendix G found in use. Not .test, .example, .invalid: names there are not resolved by habit."""
+
+_TOPS = frozenset("com net org edu gov io info biz co app dev ai tv me de uk fr nl it es pl ru cn jp in br au eu us ca ch se".split())
+
+
+def zones_of(internal: tuple[str, ...]) -> tuple[str, ...]:
+    """Suffixes (with leading dot) of a tenant's own zones."""
+    own = tuple(pattern.lstrip("*").lower().rstrip(".") for pattern in internal if pattern.strip("*."))
+    return (*(zone if zone.startswith(".") else f".{zone}" for zone in own if "*" not in zone), *SPECIAL_USE)
+
+
+def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
+    """For each row the index in `zones` of the first that holds its name, -1 for none."""
+    found: NDArray[np.int64] = rows.batch.per_value("qname", f"zones {zones}", lambda values: _zone_of_each(values, zones))
+    return found[rows.codes("qname")]
+
+
+def _zone_of_each(values: pa.Array, zones: tuple[str, ...]) -> NDArray[np.int64]:
+    found = np.full(len(values), -1, np.int64)
+    for index in range(len(zones) - 1, -1, -1):
+        inside = pc.ends_with(values, zones[index]).to_numpy(zero_copy_only=False)
+        found[inside] = index
+    return found
+
+
+def is_own(domain: str, internal: tuple[str, ...]) -> bool:
+    """Whether a domain lies in the tenant's own zones."""
+    return any(f".{domain}".endswith(zone) for zone in SPECIAL_USE) or any(matches(pattern, domain) for pattern in internal)
+
+
+def is_expansion(qname: str, domain: str) -> bool:
+    """Whether a name looks like a public name tried with a search domain: www.example.com.corp.example.net."""
+    left = qname.removesuffix(domain).rstrip(".")
+    return "." in left and left.rpartition(".")[2] in _TOPS
