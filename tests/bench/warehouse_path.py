@@ -6,6 +6,7 @@ other, only with the budget.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import tempfile
 import time
@@ -14,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from clickhouse_driver import Client
 
 from streams.warehouse.embedded import Database, Embedded, Limits
 from streams.warehouse.migrations import migrate
+from streams.warehouse.server import Server
 from tests.bench.results import Table, median, thousands
 from tests.bench.traffic import Traffic
 from tests.peers import clickhouse
@@ -37,7 +38,7 @@ def measure(rounds: int, seconds: float) -> list[Table]:
         _embedded(directory / "store", table, rounds, seconds)
         _server(directory / "server", table, rounds, seconds)
     table.notes.append("Both with all cores of the machine. chDB: nameward.query_events as migrated, projection and index included. "
-                       "Old server: twelve plain columns through clickhouse-driver.")
+                       "Old server: twelve plain columns through clickhouse-driver, conversion from Arrow included.")
     return [table]
 
 
@@ -58,11 +59,11 @@ def _embedded(directory: Path, table: Table, rounds: int, seconds: float) -> Non
 
 
 def _server(directory: Path, table: Table, rounds: int, seconds: float) -> None:
-    with clickhouse.running(directory) as server, Client("127.0.0.1", server.native) as client:
-        client.execute(_DDL)
+    with clickhouse.running(directory) as server, contextlib.closing(Server(f"clickhouse://127.0.0.1:{server.native}")) as warehouse:
+        warehouse.execute(_DDL)
         for size in _SIZES:
-            batches = [_plain(batch) for batch in _batches(size)]
-            rates = _rates(batches, lambda columns: client.execute("INSERT INTO bench VALUES", columns, columnar=True), rounds, seconds)
+            batches = [_with_day(batch.select(_REDUCED)) for batch in _batches(size)]
+            rates = _rates(batches, lambda batch: warehouse.insert_arrow("bench", batch), rounds, seconds)
             _add(table, f"clickhouse-server 18.16, {size:,} rows an insert", rates, "")
 
 
@@ -76,12 +77,7 @@ def _with_day(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([day, *batch.columns], names=["day", *batch.schema.names])
 
 
-def _plain(batch: pa.RecordBatch) -> list[list[object]]:
-    today = datetime.datetime.now(datetime.UTC).date()
-    return [[today] * batch.num_rows, *(batch.column(name).to_pylist() for name in _REDUCED)]
-
-
-def _rates(batches: list, insert: Callable, rounds: int, seconds: float) -> list[float]:
+def _rates(batches: list[pa.RecordBatch], insert: Callable[[pa.RecordBatch], None], rounds: int, seconds: float) -> list[float]:
     """Rows/s of several rounds; the same batches over and over, since the engines do not look for duplicates."""
     rates = []
     for _ in range(rounds):
@@ -89,7 +85,7 @@ def _rates(batches: list, insert: Callable, rounds: int, seconds: float) -> list
         while time.perf_counter() - began < seconds:
             batch = batches[turn % len(batches)]
             insert(batch)
-            rows += batch.num_rows if isinstance(batch, pa.RecordBatch) else len(batch[0])
+            rows += batch.num_rows
             turn += 1
         rates.append(rows / (time.perf_counter() - began))
     return rates
