@@ -57,10 +57,10 @@ class Front:
                 web.get("/status", self._status),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, address.host, address.port, shutdown_timeout=1).start()
+            await web.TCPSite(self._runner, address.host, address.port).start()
         except OSError as error:
             raise Failure(f"cannot listen on {address} for the admin endpoint: {error.strerror or error}") from error
 

@@ -1,7 +1,7 @@
 """``nameward policy``: validate, apply, get and delete what operators write.
 
-A change is checked as a whole before any of it is published, and a command that changes returns once every live resolver
-has the change in force, so that whoever asks next is answered by it.
+A change is checked as a whole before any of it is published, and a command that changes returns once every live
+resolver has the change in force, so that whoever asks next is answered by it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from compose.options import directory_option, kafka_of
 from compose.policy_files import check_alone, check_together, check_without, read_files
 from compose.policy_topic import LIVE_S, Outcome, Present, publish, read_present, wait_in_force
 from schemas.documents import plain, write_documents
-from schemas.objects import KINDS, DNSPolicy, PolicyObject, Tenant, kind_of, object_key
+from schemas.objects import API_VERSION, KINDS, DNSPolicy, PolicyObject, Tenant, kind_of, object_key
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -166,7 +166,8 @@ def get_command(*, kind: str | None, name: str | None, output: str, directory: P
     elif output == "yaml":
         click.echo(write_documents(found), nl=False)
     else:
-        shown: object = plain(found[0]) if name is not None else [plain(obj) for obj in found]
+        every = [plain(obj) for obj in found]
+        shown = every[0] if name is not None else {"apiVersion": API_VERSION, "kind": "List", "items": every}
         click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
 
 
@@ -200,7 +201,8 @@ def _what(obj: PolicyObject) -> str:
         who = ", ".join(subnets) or ("unknown clients" if obj.spec.unknown else "nobody")
         return f"{who}; default {obj.spec.default}{audit}"
     if isinstance(obj, DNSPolicy):
-        rules = ", ".join(f"{rule.name} ({rule.action}{', audit' if rule.mode == 'audit' else ''})" for rule in obj.spec.rules)
+        marks = {"enforce": "", "audit": ", audit"}
+        rules = ", ".join(f"{rule.name} ({rule.action}{marks[rule.mode]})" for rule in obj.spec.rules)
         audit = ", in audit" if obj.spec.mode == "audit" else ""
         return f"tier {obj.spec.tier}, priority {obj.spec.priority}{audit}: {rules}"
     records = ", ".join(f"{record.type} {record.data}" for record in obj.spec.records)

@@ -1,6 +1,6 @@
-"""policy.objects as the command line uses it: read what is there, write changes, wait until they are in force everywhere.
+"""policy.objects as the command line uses it: read what is there, write changes, wait until they are in force.
 
-"In force" is what each live resolver says on policy.status. This module must not know files or what objects mean.
+In force is what each live resolver says on policy.status. This module must not know files or what objects mean.
 """
 
 from __future__ import annotations
