@@ -14,6 +14,8 @@ from resolver.errors import Rcode
 from resolver.query import Query, Response
 
 _ANY_TYPE = -1
+_SKEW = 2.0
+"""Seconds a query may have been received before the answer that it finds was; more means the clock was set back."""
 _ENTRY_OCTETS = 700
 _RECORD_OCTETS = 200
 Key = tuple[Hashable, ...]
@@ -45,7 +47,7 @@ class TenantCache:
         if entry is None:
             return None
         born = entry.response.born or 0.0
-        if not 0 <= now - born < entry.response.lifetime:
+        if not -_SKEW <= now - born < entry.response.lifetime:
             self.remove(entry)
             return None
         entry.visited = True

@@ -118,16 +118,16 @@ class Handler:
             return None
         visit = Visit(query, message, address, transport, received_ns)
         try:
-            found = self._find(visit, error)
+            found = self._find(visit, received_ns / 1e9, error)
             if isinstance(found, Lookup):
                 return self._ask(visit, found)
         except ResolutionError as failure:
             found = _failure(failure)
         return self._finish(visit, found, received_ns)
 
-    def _find(self, visit: Visit, error: ResolutionError | None = None) -> Response | Lookup:
+    def _find(self, visit: Visit, now: float, error: ResolutionError | None = None) -> Response | Lookup:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
-        query, now = visit.query, visit.received_ns / 1e9
+        query = visit.query
         compiled = self._policies.current
         visit.epoch = compiled.epoch
         visit.version = compiled.version
@@ -184,7 +184,7 @@ class Handler:
             if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer))
                 return self._inspected(visit, asker, answer, now)
-            found = self._find(visit)
+            found = self._find(visit, now)
             if isinstance(found, Response):
                 return found
             lookup = found
@@ -213,7 +213,7 @@ class Handler:
         silent = response.source == "none"
         limit = limit_of(query, visit.transport)
         wire = None if silent else encode_response(query, response, now=now, limit=limit)
-        age = int(now - response.born) if response.born is not None else 0
+        age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
         if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache"}:

@@ -6,11 +6,17 @@ only is not here at all, so it takes the same way as any other name. This module
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from resolver.answers.local import QNAME_POINTER, Alias, absolute, negative, positive
 from resolver.errors import Ede, Rcode
+from resolver.mnemonics import type_number
 from resolver.names import labels_text, name_wire, text_labels
 from resolver.query import Query, Record, Response
+from resolver.sections import data_text
 from resolver.tenants import TenantView, VirtualEntry
+from resolver.wire import rdata_wire
+from schemas.objects import VirtualRecord
 
 MAX_ALIASES = 8
 """CNAMEs followed from one virtual name to the next."""
@@ -35,7 +41,18 @@ def answer_virtual(tenant: TenantView, query: Query) -> Response | Alias | None:
         entry = following
     if not records:
         return _nodata(query, found, entry)
-    return positive("virtual", [*found, *((owner, Record(entry.name, r.type, r.data, r.ttl)) for r in records)])
+    return positive("virtual", [*found, *((owner, _record(entry.name, written)) for written in records)])
+
+
+def _record(name: str, written: VirtualRecord) -> Record:
+    """A record with its data spelt as in answers of upstream, however the operator spelt it."""
+    return Record(name, written.type, _spelling(written.type, written.data), written.ttl)
+
+
+@lru_cache(maxsize=4096)
+def _spelling(kind: str, text: str) -> str:
+    data = rdata_wire(kind, text)
+    return data_text(type_number(kind), data, 0, len(data))
 
 
 def _nodata(query: Query, found: list[tuple[bytes, Record]], entry: VirtualEntry) -> Response:

@@ -73,7 +73,9 @@ class UdpListener:
         self._loop.add_reader(self._socket, self._drain)
 
     async def close(self) -> None:
-        """Stop reading, drop what still waits for upstream, close the socket."""
+        """Stop reading, drop what still waits for upstream, close the socket; a second time does nothing."""
+        if self._socket.fileno() < 0:
+            return
         self._loop.remove_reader(self._socket)
         for task in self._waiting:
             task.cancel()
