@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import time
 
-import msgspec
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from resolver.policy.store import PolicyStore, SnapshotError
+from resolver.policy_place import Place, put_object, put_overlay
 from resolver.policy_status import StatusPublisher
-from schemas.objects import decode_object, key_of
-from schemas.signals import Overlay
 from schemas.topics import OBJECTS, OVERLAYS
 
 _LOG = logging.getLogger(__name__)
@@ -32,57 +30,6 @@ _SETTLE_S = 0.3
 """How long a topic that began anew must be quiet: whoever fills it again has not said all with the first record."""
 _BACKOFF_S = (0.2, 5.0)
 _SNAPSHOT_S = 1.0
-_decode_overlay = msgspec.json.Decoder(Overlay).decode
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far one topic (of one partition) has been read.
-
-    Attributes:
-        next: offset of the next record to read. target: offset to reach before what was read is put in force.
-        anew: what is put in force next replaces everything heard before.
-        rewound: the broker forgot the topic; its next words may come in pieces.
-        last: what the record at next - 1 was, to notice that the broker has another there now.
-    """
-
-    partition: TopicPartition
-    put: Callable[[str, bytes | None], None]
-    forget: Callable[[], None]
-    next: int = 0
-    target: int = 0
-    anew: bool = True
-    rewound: bool = False
-    last: tuple[int, int, bytes | None] | None = None
-    pending: list[tuple[str, bytes | None]] = field(default_factory=list)
-
-    def begin(self, end: int) -> None:
-        """Read from the beginning, up to `end` at first."""
-        self.rewound = self.rewound or end < self.next
-        self.next, self.target, self.anew, self.last = 0, end, True, None
-        self.pending.clear()
-
-    def take(self, record: ConsumerRecord) -> bool:
-        """Take a record in; False if it shows that the broker forgot what was read before."""
-        mark = (record.offset, record.timestamp, record.key)
-        if record.offset < self.next:
-            return mark == self.last
-        self.pending.append(((record.key or b"").decode(errors="replace"), record.value))
-        self.last, self.next = mark, record.offset + 1
-        return True
-
-    def due(self) -> bool:
-        """Whether what was read should be put in force."""
-        return self.next >= self.target and (bool(self.pending) or (self.anew and self.target > 0))
-
-    def deliver(self) -> None:
-        """Hand over what was read."""
-        if self.anew:
-            self.forget()
-        for key, value in self.pending:
-            self.put(key, value)
-        self.pending.clear()
-        self.anew = self.rewound = False
 
 
 class PolicyFeed:
@@ -121,8 +68,8 @@ class PolicyFeed:
         self._status = StatusPublisher(store, name=name, epoch=epoch, bootstrap=bootstrap, clock=clock)
         self._expiry = inf
         self._unsaved = asyncio.Event()
-        self._objects = _Place(TopicPartition(OBJECTS.name, 0), self._put_object, store.forget_objects)
-        self._overlays = _Place(TopicPartition(OVERLAYS.name, 0), self._put_overlay, store.forget_overlays)
+        self._objects = Place(TopicPartition(OBJECTS.name, 0), partial(put_object, store), store.forget_objects)
+        self._overlays = Place(TopicPartition(OVERLAYS.name, 0), partial(put_overlay, store), store.forget_overlays)
 
     def restore(self) -> None:
         """Put the snapshot in force, if there is a good one. Called by run; earlier to answer at once."""
@@ -153,7 +100,10 @@ class PolicyFeed:
         backoff, told = _BACKOFF_S[0], False
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+                bootstrap_servers=self._bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                retry_backoff_ms=500,
             )
             try:
                 await consumer.start()
@@ -171,7 +121,7 @@ class PolicyFeed:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         places = {place.partition: place for place in (self._objects, self._overlays)}
-        while not {partition.topic for partition in places} <= await consumer.topics():
+        while not {partition.topic for partition in places} <= await consumer.topics():  # noqa: ASYNC110 - only the broker knows
             await asyncio.sleep(_SETTLE_S)
         consumer.assign(list(places))
         await self._begin(consumer, list(places.values()))
@@ -180,7 +130,7 @@ class PolicyFeed:
         while True:
             for partition, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
                 place = places[partition]
-                if not all([place.take(record) for record in records]):
+                if not all(place.take(record) for record in records):
                     place.rewound = True
                     await self._begin(consumer, [place])
                 else:
@@ -190,7 +140,7 @@ class PolicyFeed:
                 await self._check(consumer)
                 check = self._clock() + _CHECK_S
 
-    async def _begin(self, consumer: AIOKafkaConsumer, places: list[_Place]) -> None:
+    async def _begin(self, consumer: AIOKafkaConsumer, places: list[Place]) -> None:
         for place in places:
             ends = await consumer.end_offsets([place.partition])
             place.begin(ends[place.partition])
@@ -221,7 +171,7 @@ class PolicyFeed:
         if not self._objects.anew:
             self.loaded.set()
 
-    async def _settled(self, consumer: AIOKafkaConsumer, place: _Place) -> bool:
+    async def _settled(self, consumer: AIOKafkaConsumer, place: Place) -> bool:
         await asyncio.sleep(_SETTLE_S)
         ends = await consumer.end_offsets([place.partition])
         place.target = ends[place.partition]
@@ -260,34 +210,6 @@ class PolicyFeed:
             except OSError as error:
                 _LOG.warning("policy snapshot %s cannot be written: %s", self._snapshot, error)
             await asyncio.sleep(_SNAPSHOT_S)
-
-    def _put_object(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._store.put(key, None)
-            return
-        try:
-            obj = decode_object(value)
-        except msgspec.MsgspecError as error:
-            self._store.put_unreadable(key, str(error))
-            return
-        if key_of(obj) == key:
-            self._store.put(key, obj)
-        else:
-            self._store.put_unreadable(key, f"the record's key is {key!r}, the object's is {key_of(obj)!r}")
-
-    def _put_overlay(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._store.put_overlay(key, None)
-            return
-        try:
-            overlay = _decode_overlay(value)
-        except msgspec.MsgspecError as error:
-            self._store.put_unreadable_overlay(key, str(error))
-            return
-        if overlay.tenant == key:
-            self._store.put_overlay(key, overlay)
-        else:
-            self._store.put_unreadable_overlay(key, f"the record's key is {key!r}, the overlay's tenant {overlay.tenant!r}")
 
 
 def _write(path: Path, draft: Path, value: bytes) -> None:

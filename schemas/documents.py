@@ -1,4 +1,4 @@
-"""YAML text <-> objects: every error of a text at once, each with file, document number, key path and what was expected.
+"""YAML text <-> objects: every error of a text at once, with file, document number, key path and what was expected.
 
 YAML is read safely and, where YAML 1.1 would surprise, as YAML 1.2: `off` and `no` are words, a key given twice is an
 error. Shapes only; what objects mean together is the resolver's to verify. This module must not read files.
@@ -21,7 +21,7 @@ from schemas.objects import API_VERSION, KINDS, PolicyObject, encode_object, key
 
 @dataclass(frozen=True, slots=True)
 class DocumentError:
-    """One thing that is wrong. document counts from 1, 0 is the text as a whole; path is empty for the whole document."""
+    """One thing that is wrong. document counts from 1, 0 is the text as a whole; path is empty for a whole document."""
 
     file: str
     document: int
@@ -86,10 +86,11 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[DocumentE
         for number, value in _load(text):
             if value is None:
                 continue
-            found = [DocumentError(file, number, path, message) for path, message in _problems(value)]
-            errors += found
-            if not found:
-                documents.append(Document(file, number, msgspec.convert(value, PolicyObject)))
+            for prefix, item in _items(value):
+                found = [DocumentError(file, number, prefix + path, message) for path, message in _problems(item)]
+                errors += found
+                if not found:
+                    documents.append(Document(file, number, msgspec.convert(item, PolicyObject)))
     except yaml.YAMLError as error:
         errors.append(DocumentError(file, 0, "", _yaml_message(error)))
     except RecursionError:
@@ -131,6 +132,15 @@ def _twice(documents: Iterable[Document]) -> Iterator[DocumentError]:
 def find_twice(documents: Iterable[Document]) -> list[DocumentError]:
     """Objects written twice in documents of several texts."""
     return list(_twice(documents))
+
+
+def _items(value: object) -> Iterator[tuple[str, object]]:
+    """The objects of a document, each with its key path: itself or, as Kubernetes writes many, the items of a List."""
+    if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
+        for place, item in enumerate(value["items"]):
+            yield f"items[{place}].", item
+    else:
+        yield "", value
 
 
 def _problems(value: object) -> list[tuple[str, str]]:

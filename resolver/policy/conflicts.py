@@ -1,7 +1,7 @@
 """What can be wrong between objects: the same client, name or role claimed twice, references that lead nowhere.
 
-Of two that claim the same, the later in the order given is wrong. A dangling reference is reported, but does not take the
-object out of force: a policy for two tenants must not fall because one of them was deleted. Pure, no clock.
+Of two that claim the same, the later in the order given is wrong. A dangling reference is reported, but does not take
+the object out of force: a policy for two tenants must not fall because one of them was deleted. Pure, no clock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterato
     """Every conflict between objects that are each right on their own."""
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
     yield from _claims(objects)
-    for key, (obj, parts) in objects.items():
+    for key, (obj, _) in objects.items():
         if isinstance(obj, DNSPolicy | VirtualName):
             yield from _unknown_tenants(key, obj.spec.tenants, tenants)
         if isinstance(obj, DNSPolicy):

@@ -16,7 +16,8 @@ class AnswerForm:
     """How a deny or a redirect is answered.
 
     Attributes:
-        form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop``, ``addresses`` (a sinkhole) or ``cname`` (a redirect).
+        form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop``, ``addresses`` (a sinkhole) or ``cname`` (of
+            a redirect).
         addresses: for form addresses, in presentation format, both families mixed.
         target: for form cname, lower case without final dot.
         ttl: seconds, of the records and of the SOA.

@@ -6,7 +6,7 @@ Stands above the caches on the path. `decide` is hot: it looks only at rules who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 from operator import attrgetter
 
@@ -33,7 +33,8 @@ def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float
         transport: ``udp`` or ``tcp``.
         now: Unix seconds.
     """
-    return _Walk(asker, now).run([rule for rule in _named(asker, qname) if _applies(rule, asker, qtype_name, transport)])
+    rules = [rule for rule in _named(asker, qname) if _applies(rule, asker, qtype_name, transport)]
+    return _Walk(asker, now).run(rules)
 
 
 def _named(asker: Asker, qname: str) -> list[CompiledRule]:
@@ -137,7 +138,7 @@ def explain(asker: Asker, qname: str, qtype_name: str, transport: str, now: floa
         why_not = f"not reached: {decided} had decided" if decided else ""
         if passed and rule.tier == "platform":
             why_not = why_not or f"not reached: {passed} passed on to the tenant"
-        why_not = why_not or _why_not(rule, asker, qname, qtype_name, transport, now)
+        why_not = why_not or next(_obstacles(rule, asker, (qname, qtype_name, transport), now), "")
         outcome = "skip" if why_not else _outcome(rule, asker)
         story.append(Considered(rule.name, rule.tier, not why_not, why_not or _why(rule, qname), outcome))
         if outcome == "pass":
@@ -163,20 +164,23 @@ def _why(rule: CompiledRule, qname: str) -> str:
     return f"{rule.action}: {qname} matches {matching[0]}" if matching else f"{rule.action}: any name"
 
 
-def _why_not(rule: CompiledRule, asker: Asker, qname: str, qtype_name: str, transport: str, now: float) -> str:
+def _obstacles(rule: CompiledRule, asker: Asker, asked: tuple[str, str, str], now: float) -> Iterator[str]:
+    """Why the rule does not match, each reason there is."""
+    qname, qtype_name, transport = asked
     if rule.expires <= now:
-        return "it has expired"
+        yield "it has expired"
     if rule.tier == "overlay" and asker.tenant.exempt.matches(qname):
-        return f"{qname} is exempt from feedback"
+        yield f"{qname} is exempt from feedback"
     if rule.patterns and not any(pattern.matches(qname) for pattern in rule.patterns):
-        return f"{qname} matches none of {', '.join(pattern.text for pattern in rule.patterns)}"
+        yield f"{qname} matches none of {', '.join(pattern.text for pattern in rule.patterns)}"
     if rule.excluded and rule.excluded.matches(qname):
-        return f"{qname} is excluded by 'not'"
+        yield f"{qname} is excluded by 'not'"
     if rule.qtypes and qtype_name not in rule.qtypes:
-        return f"type {qtype_name} is none of {', '.join(sorted(rule.qtypes))}"
+        yield f"type {qtype_name} is none of {', '.join(sorted(rule.qtypes))}"
     if rule.transports and transport not in rule.transports:
-        return f"transport {transport} is none of {', '.join(sorted(rule.transports))}"
+        yield f"transport {transport} is none of {', '.join(sorted(rule.transports))}"
     for key, value in rule.labels:
         if asker.labels.get(key) != value:
-            return f"label {key} of the client is {asker.labels.get(key)!r}, not {value!r}"
-    return "" if _for_client(rule, asker) else f"client {asker.address} is in none of its subnets"
+            yield f"label {key} of the client is {asker.labels.get(key)!r}, not {value!r}"
+    if not _for_client(rule, asker):
+        yield f"client {asker.address} is in none of its subnets"

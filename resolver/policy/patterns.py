@@ -1,9 +1,9 @@
-"""Domain patterns: one dialect for qnames, exemptions and upstream suffixes, and an index that finds what matches a name.
+"""Domain patterns: one dialect for qnames, exemptions and upstream suffixes, and an index that finds what matches.
 
 ``example.com`` is that name; ``*.example.com`` one or more labels below; ``.example.com`` the domain and all below;
-``*`` everything; ``a*.example.com`` a ``*`` inside a label, which never crosses a dot. Names are compared in lower case,
-absolute, IDNA names in their ASCII form. The index walks the suffixes of a name through a dict: no regular expression,
-and no cost for patterns of other domains. This module must not know rules, tenants or messages.
+``*`` everything; ``a*.example.com`` a ``*`` inside a label, which never crosses a dot. Names are compared in lower
+case, absolute, IDNA names in their ASCII form. The index walks the suffixes of a name through a dict: no regular
+expression, and no cost for patterns of other domains. This module must not know rules, tenants or messages.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ class CompiledRule:
     expires: float = inf
 
 
+def below(path: str, report: Report) -> Report:
+    """The report of a part of what is reported on."""
+    return lambda at, why: report(path + at, why)
+
+
 def parse_network(text: str) -> Network:
     """An address or CIDR block.
 
@@ -91,7 +96,7 @@ def compile_policy_rules(policy: DNSPolicy, report: Report) -> tuple[CompiledRul
         first = names.setdefault(rule.name, place)
         if first != place:
             report(f"{path}.name", f"{rule.name!r} is the name of rules[{first}] too, expected a name of its own")
-        rules.append(_compile(policy.metadata.name, policy.spec, rule, place, lambda at, why, p=path: report(p + at, why)))
+        rules.append(_compile(policy.metadata.name, policy.spec, rule, place, below(path, report)))
     return tuple(rules)
 
 
@@ -205,8 +210,8 @@ def _expiry(moment: datetime | None, report: Report) -> float:
 def compile_overlay(overlay: Overlay, feedback: Feedback) -> tuple[CompiledRule, ...]:
     """An overlay's entries as far as the tenant's feedback settings let them: the severest and newest first.
 
-    An entry without a pattern that can be read is left out: it must not come to mean every name. The streams that wrote them
-    keep to the same settings; a tenant that has just tightened them need not wait.
+    An entry without a pattern that can be read is left out: it must not come to mean every name. The streams that wrote
+    them keep to the same settings; a tenant that has just tightened them need not wait.
     """
     ranked = sorted(overlay.entries, key=lambda entry: (-_SEVERITIES.index(entry.severity), -entry.created.timestamp()))
     rules = [rule for entry in ranked if (rule := _entry_rule(entry, feedback)) is not None]

@@ -75,7 +75,7 @@ def _workloads(tenant: Tenant, report: Report) -> list[tuple[Network, WorkloadVi
         path = f"spec.workloads[{place}]"
         first = names.setdefault(workload.name, place)
         if first != place:
-            report(f"{path}.name", f"{workload.name!r} is the name of workloads[{first}] too, expected a name of its own")
+            report(f"{path}.name", f"{workload.name!r} is the name of workloads[{first}] too")
         view = WorkloadView(workload.name, dict(workload.labels))
         for network, at in _networks(workload.subnets, f"{path}.subnets", report):
             owner = owners.setdefault(network, workload.name)
@@ -143,7 +143,7 @@ def parse_server(url: str, *, plaintext: bool) -> Server:
         raise ValueError(f"{wrong}: port {port} is not between 1 and 65535")
     if not host.is_loopback and not plaintext:
         raise ValueError(
-            f"{url!r} can be read on its way: set plaintext: true beside servers to accept that (only loopback needs no leave)"
+            f"{url!r} can be read on its way: set plaintext: true beside servers to accept that (loopback needs none)"
         )
     shown = f"[{host}]" if host.version == 6 else str(host)
     return Server(parts.scheme, str(host), port, f"{parts.scheme}://{shown}:{port}")

@@ -1,7 +1,8 @@
 """Verified objects -> the views of tenants, taking over what did not change since the last time.
 
-One tenant's overlay among ten thousand tenants costs one view; tenants with the same policies share one index. Identity,
-not equality, says what changed: an object is replaced, never edited. Off the query path; must not know what is wrong.
+One tenant's overlay among ten thousand tenants costs one view; tenants with the same policies share one index.
+Identity, not equality, says what changed: an object is replaced, never edited. Off the query path; must not know what
+is wrong.
 """
 
 from __future__ import annotations
