@@ -157,7 +157,7 @@ class Table:
     rcode: int | None = None
     broken: bool = False
 
-    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:
+    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109 - the protocol's
         """Answer as Upstreams.query does."""
         question = DNSRecord.parse(message)
         self.asked.append(question)
