@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from compose import topics
 from tests import peers
 from tests.bench.pinned import OTHER_CORE, SERVER_CORE, free_port, process, wait_for_answers
 
@@ -148,6 +150,7 @@ def ours(kafka: str) -> Callable[[Path, int], contextlib.AbstractContextManager[
 
 
 def _apply(policy: Path, kafka: str) -> None:
+    asyncio.run(topics.create(kafka))
     command = [sys.executable, "-m", "compose.cli", "policy", "apply", str(policy), "--kafka", kafka]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     if done.returncode != 0:

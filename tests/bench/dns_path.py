@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests import peers
@@ -17,14 +19,50 @@ from tests.integration.kafka import ApacheKafka
 
 CLIENT = "127.0.1.20"
 _CACHED_NAMES = 1000
-_PINNED = {"options": ("-c", "20", "-T", "1", "-q", "200")}
+_GENERATOR = ("-c", "20", "-T", "1", "-q", "200")
+
+
+@dataclass(frozen=True)
+class Course:
+    """One run: where servers keep their files, the upstream they ask, how often and for how many seconds each is measured."""
+
+    directory: Path
+    upstream: int
+    rounds: int
+    seconds: float
+
+    def rates(self, servers: list[Contender], names_of: Callable[[int], Path], *, warm: bool) -> dict[str, list[float]]:
+        """Queries/s of every round by server; servers take turns, so that a slow moment of the machine hits them all."""
+        found: dict[str, list[float]] = {server.name: [] for server in servers}
+        for turn in range(self.rounds):
+            for server in servers:
+                names = names_of(turn)
+                with server.run(contenders.fresh(self.directory / "server"), self.upstream) as port:
+                    if warm:
+                        generate(port, names, "-l", "1")
+                    report = generate(port, names, "-l", str(self.seconds))
+                found[server.name].append(report.qps)
+                print(f"{server.name}: {report.qps:,.0f} qps, {report.lost} lost of {report.sent}", flush=True)
+        return found
+
+    def latencies(self, servers: list[Contender], names: Path, rate: float) -> dict[str, list[tuple[float, float]]]:
+        """p50 and p99 in ms of every round by server, all at the same rate."""
+        found: dict[str, list[tuple[float, float]]] = {server.name: [] for server in servers}
+        for _ in range(self.rounds):
+            for server in servers:
+                with server.run(contenders.fresh(self.directory / "server"), self.upstream) as port:
+                    generate(port, names, "-l", "1")
+                    report = generate(port, names, "-l", str(self.seconds), "-Q", str(int(rate)), "-v")
+                found[server.name].append((report.percentile(0.5), report.percentile(0.99)))
+                print(f"{server.name}: p50 {report.percentile(0.5):.3f} ms, p99 {report.percentile(0.99):.3f} ms", flush=True)
+        return found
 
 
 def measure(rounds: int, seconds: float) -> list[Table]:
     """Tables of the cached path, the miss path and the latency at a common load."""
     with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary, contextlib.ExitStack() as opened:
         directory = Path(temporary)
-        upstream = opened.enter_context(contenders.authority(directory))
+        course = Course(directory, opened.enter_context(contenders.authority(directory)), rounds, seconds)
         kafka = ApacheKafka(directory / "kafka", core=OTHER_CORE)
         kafka.start()
         opened.callback(kafka.stop)
@@ -36,10 +74,10 @@ def measure(rounds: int, seconds: float) -> list[Table]:
         missed = [Contender("nameward, miss", ours), Contender("unbound, miss", contenders.unbound),
                   Contender("dnsdist, no cache", contenders.dnsdist(cached=False))]
         names = load.write_names(directory / "cached", [f"n{number}.{ZONE}" for number in range(_CACHED_NAMES)], 50_000)
-        rates = _rates(directory, upstream, cached, lambda _: names, rounds, seconds, warm=True)
-        misses = _rates(directory, upstream, missed, lambda turn: _unique(directory, turn), rounds, seconds, warm=False)
+        rates = course.rates(cached, lambda _: names, warm=True)
+        misses = course.rates(missed, lambda turn: _unique(directory, turn), warm=False)
         half = median(rates["nameward, cached"]) / 2
-        latencies = _latencies(directory, upstream, cached, names, half, rounds, seconds)
+        latencies = course.latencies(cached, names, half)
     return [_rate_table("Cached answers, one core", rates, "bare echo, uvloop protocol"),
             _rate_table("Upstream misses, one core", misses, "unbound, miss"), _latency_table(latencies, half)]
 
@@ -52,38 +90,10 @@ def _unique(directory: Path, turn: int) -> Path:
     return path
 
 
-def _rates(directory: Path, upstream: int, servers: list[Contender], names_of, rounds: int, seconds: float, *, warm: bool) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {server.name: [] for server in servers}
-    turn = 0
-    for _ in range(rounds):
-        for server in servers:
-            turn += 1
-            names = names_of(turn)
-            with server.run(contenders.fresh(directory / "server"), upstream) as port:
-                if warm:
-                    generate(port, names, "-l", "1")
-                report = generate(port, names, "-l", str(seconds))
-            found[server.name].append(report.qps)
-            print(f"{server.name}: {report.qps:,.0f} qps, {report.lost} lost of {report.sent}", flush=True)
-    return found
-
-
-def _latencies(directory: Path, upstream: int, servers: list[Contender], names: Path, rate: float, rounds: int, seconds: float) -> dict[str, list[tuple[float, float]]]:
-    found: dict[str, list[tuple[float, float]]] = {server.name: [] for server in servers}
-    for _ in range(rounds):
-        for server in servers:
-            with server.run(contenders.fresh(directory / "server"), upstream) as port:
-                generate(port, names, "-l", "1")
-                report = generate(port, names, "-l", str(seconds), "-Q", str(int(rate)), "-v")
-            found[server.name].append((report.percentile(0.5), report.percentile(0.99)))
-            print(f"{server.name}: p50 {report.percentile(0.5):.3f} ms, p99 {report.percentile(0.99):.3f} ms", flush=True)
-    return found
-
-
 def generate(port: int, names: Path, *options: str) -> load.Report:
     """Dnsperf on the core that is not under test."""
     command = [peers.require("taskset"), "-c", str(OTHER_CORE), peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", CLIENT]
-    command += ["-d", str(names), *_PINNED["options"], *options]
+    command += ["-d", str(names), *_GENERATOR, *options]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return load.finish(running, within=300)
 

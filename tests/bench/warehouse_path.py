@@ -7,7 +7,7 @@ other, only with the budget.
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import tempfile
 import time
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def _batches(size: int) -> list[pa.RecordBatch]:
 
 
 def _with_day(batch: pa.RecordBatch) -> pa.RecordBatch:
-    day = pa.array(np.full(batch.num_rows, datetime.datetime.now(datetime.UTC).date().toordinal() - 719163, "int32")).cast(pa.date32())
+    day = pa.array(np.full(batch.num_rows, dt.datetime.now(dt.UTC).date().toordinal() - 719163, "int32")).cast(pa.date32())
     return pa.RecordBatch.from_arrays([day, *batch.columns], names=["day", *batch.schema.names])
 
 

@@ -51,7 +51,7 @@ class Server:
                                              stdin=subprocess.DEVNULL, cwd=self.directory)
         deadline = time.monotonic() + 30
         while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.http}/?query=SELECT%201", timeout=2) as answer:  # noqa: S310 - our own server
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.http}/?query=SELECT%201", timeout=2) as answer:
                 if answer.read() == b"1\n" and self._native_listens():
                     return
             if self._process.poll() is not None or time.monotonic() > deadline:
