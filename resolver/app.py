@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 _POLICY_WITHIN = 5.0
 _FLUSH_WITHIN = 5.0
+_HOLD_AT_MOST = 30.0
 
 
 class StartError(Exception):
@@ -82,7 +83,7 @@ class Worker:
         self._listening = False
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT.
+        """Serve until SIGTERM or SIGINT; SIGUSR1 holds events back for a while, SIGUSR2 lets them flow again.
 
         Raises:
             StartError: when the admin endpoint cannot be bound.
@@ -90,6 +91,9 @@ class Worker:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop, delivery = asyncio.get_running_loop(), self._publisher.delivery
+        loop.add_signal_handler(signal.SIGUSR1, delivery.hold, _HOLD_AT_MOST)
+        loop.add_signal_handler(signal.SIGUSR2, delivery.resume)
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
@@ -117,6 +121,7 @@ class Worker:
         await self._tcp.start()
         self._listening = True
         gc.collect()
+        gc.set_threshold(700, 10, 10)
         gc.freeze()  # what was built until now lives as long as the process: no collection need look at it
         sys.stdout.write("ready\n")
         sys.stdout.flush()

@@ -71,6 +71,27 @@ class Delivery:
         self._quiet = False
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._reopening: asyncio.TimerHandle | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether messages are held back."""
+        return not self._open.is_set()
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing new for so many seconds or until resume(): the broker is about to be replaced by an empty one."""
+        self.resume()
+        self._open.clear()
+        self._reopening = asyncio.get_running_loop().call_later(seconds, self.resume)
+
+    def resume(self) -> None:
+        """Send again."""
+        self._open.set()
+        if self._reopening is not None:
+            self._reopening.cancel()
+            self._reopening = None
 
     def lane(self, partition: int) -> Lane:
         """The lane of a partition."""
@@ -86,11 +107,13 @@ class Delivery:
 
     async def finish(self) -> None:
         """Wait until every lane is empty."""
+        self.resume()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def stop(self) -> None:
         """Give up what is on its way and disconnect."""
+        self.resume()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,6 +148,7 @@ class Delivery:
         """Send until acknowledged; cut a batch that is too large, give up a single event that is."""
         backoff = _BACKOFF[0]
         while True:
+            await self._open.wait()
             try:
                 await self._send(lane.partition, batch.value)
             except UndeliveredError as error:

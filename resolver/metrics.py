@@ -75,6 +75,7 @@ class WorkerMetrics:
         yield _gauge("nameward_events_held_limit", "most events held", publisher.limits.max_events)
         yield _gauge("nameward_events_held_limit_bytes", "most memory they may take", publisher.limits.max_bytes)
         yield _gauge("nameward_kafka_reachable", "1 while the broker acknowledges", publisher.delivery.reachable)
+        yield _gauge("nameward_events_held_back", "1 while events wait for a new broker (SIGUSR1)", publisher.delivery.held)
 
     def _memory(self) -> Iterator[Metric]:
         caches, fastpath = self._parts.caches, self._parts.fastpath
