@@ -89,7 +89,7 @@ def stream_children(layout: Layout) -> list[Child]:
 
 def _stream(layout: Layout, name: str) -> Child:
     settings = {
-        "kafka": {"bootstrap": str(layout.kafka)},
+        "kafka": {"bootstrap": str(layout.kafka), "session_seconds": 8, "rebalance_seconds": 8},
         "directory": str(layout.tables / name),
         "warehouse": f"http://{layout.clickhouse}",
     }

@@ -36,7 +36,7 @@ _NUMBERS = {
     "dropped": "dropped",
     "tail": "tail",
     "stored": "stored",
-    "in_flight": "on its way",
+    "in_flight": "moving",
     "missing": "missing",
     "duplicates": "twice",
 }
@@ -126,16 +126,17 @@ def _show(accounts: list[Account]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False, show_footer=len(accounts) > 1)
-    table.add_column("source", footer="all")
-    table.add_column("since (UTC)")
-    table.add_column("state")
+    table.add_column("source", footer="all", no_wrap=True)
+    table.add_column("since (UTC)", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for name, header in _NUMBERS.items():
         total = str(sum(getattr(account, name) for account in accounts))
         table.add_column(header, justify="right", footer=total, no_wrap=True)
     for account in accounts:
         state = ("killed" if account.tail else "ended") if account.closed else "runs"
         table.add_row(account.source, account.started[:16], state, *(_figure(account, name) for name in _NUMBERS))
-    Console().print(table)
+    console = Console()
+    Console(width=max(console.width, 96)).print(table)
     if not accounts:
         click.echo("no resolver worker has published anything yet")
 
