@@ -43,7 +43,7 @@ def hash_strings(values: pa.Array) -> Hashes:
     offsets = np.frombuffer(offsets_buffer, width)[values.offset : values.offset + count + 1].astype(np.int64)
     starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     if bytes_buffer is None or not lengths.any():
-        return mix(lengths.astype(np.uint64) + np.uint64(_ODD))
+        return mix(np.full(count, np.uint64(_ODD)))
     data = np.frombuffer(bytes_buffer, np.uint8)[offsets[0] : offsets[-1]]
     longest = int(lengths.max())
     powers = _POWERS if longest <= _ROOM else _powers(longest)
@@ -51,7 +51,7 @@ def hash_strings(values: pa.Array) -> Hashes:
     total = np.zeros(len(data) + 1, np.uint64)
     np.cumsum(_TABLE[data] * powers[position], out=total[1:])
     summed = total[starts + lengths] - total[starts]
-    return mix(summed + lengths.astype(np.uint64) * np.uint64(_ODD))
+    return mix(summed + (lengths.astype(np.uint64) + np.uint64(1)) * np.uint64(_ODD))
 
 
 def hash_text(text: str) -> int:

@@ -176,9 +176,9 @@ class WeightedDistinct:
     def _keep_domains(self, keep: NDArray[np.bool_]) -> None:
         if keep.all():
             return
-        owner = np.searchsorted(self.keys, self._elements.domains)
-        kept = keep[owner]
-        self._elements, self._limits = self._elements.only(kept), self._limits[kept]
+        _, gone = locate(self.keys[~keep], self._elements.domains)
+        if gone.any():
+            self._elements, self._limits = self._elements.only(~gone), self._limits[~gone]
         self.keys, self._least, self.totals = self.keys[keep], self._least[keep], self.totals[keep]
         self._counts, self._limit = self._counts[keep], self._limit[keep]
 

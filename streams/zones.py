@@ -5,6 +5,8 @@ Search lists turn every name a client asks into failing names below such zones; 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.patterns import matches
 from streams.columns import TenantRows
+from streams.hashing import Hashes, hash_strings
 
 SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".private", ".corp", ".home", ".home.arpa")
 """RFC 6762, RFC 8375, ICANN's .internal, and what RFC 6762 appendix G found in use. Not .test, .example, .invalid: names there are not resolved by habit."""
@@ -25,18 +28,21 @@ def zones_of(internal: tuple[str, ...]) -> tuple[str, ...]:
     return (*(zone if zone.startswith(".") else f".{zone}" for zone in own if "*" not in zone), *SPECIAL_USE)
 
 
+@lru_cache(maxsize=4096)
+def zone_hashes(zones: tuple[str, ...]) -> Hashes:
+    """Hash of each zone's name, without the leading dot."""
+    return hash_strings(pa.array([zone[1:] for zone in zones], pa.string()))
+
+
 def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
     """For each row the index in `zones` of the first that holds its name, -1 for none."""
-    found: NDArray[np.int64] = rows.batch.per_value("qname", f"zones {zones}", lambda values: _zone_of_each(values, zones))
-    return found[rows.codes("qname")]
-
-
-def _zone_of_each(values: pa.Array, zones: tuple[str, ...]) -> NDArray[np.int64]:
-    found = np.full(len(values), -1, np.int64)
-    for index in range(len(zones) - 1, -1, -1):
-        inside = pc.ends_with(values, zones[index]).to_numpy(zero_copy_only=False)
-        found[inside] = index
-    return found
+    codes, place = np.unique(rows.codes("qname"), return_inverse=True)
+    names = rows.batch.values("qname").take(pa.array(codes))
+    found = np.full(len(codes), -1, np.int64)
+    if len(codes):
+        for index in range(len(zones) - 1, -1, -1):
+            found[pc.ends_with(names, zones[index]).to_numpy(zero_copy_only=False)] = index
+    return found[place]
 
 
 def is_own(domain: str, internal: tuple[str, ...]) -> bool:

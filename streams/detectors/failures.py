@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from streams.columns import TenantRows
-from streams.hashing import Hashes, hash_text, mix, unit
+from streams.hashing import Hashes, mix, unit
+from streams.zones import zone_hashes
 
 PANE = 10
 PANES = 6
@@ -37,8 +38,7 @@ class Failures:
         batch = rows.batch
         names, clients = batch.hashes("qname")[rows.codes("qname")], batch.hashes("client")[rows.codes("client")]
         domains = batch.hashes("registered_domain")[rows.codes("registered_domain")]
-        zone_hashes = np.array([hash_text(item[1:]) for item in zones], np.uint64)
-        domains = np.where(zone >= 0, zone_hashes[zone], domains)
+        domains = np.where(zone >= 0, zone_hashes(zones)[zone], domains)
         pairs = mix(names ^ (clients * np.uint64(3)))
         small = pairs < self.pairs[-1, 0] if len(self.pairs) >= KEPT else np.ones(len(pairs), bool)
         fresh = np.column_stack([pairs[small], names[small], domains[small], clients[small]])
@@ -60,7 +60,7 @@ class Failures:
                 codes = np.flatnonzero(np.isin(hashes, lacking))
                 texts = rows.batch.values(column).take(codes).to_pylist()
                 known |= dict(zip(hashes[codes].tolist(), texts, strict=True))
-            known |= {key: zone[1:] for zone in zones if (key := hash_text(zone[1:])) in missing}
+            known |= {key: zone[1:] for key, zone in zip(zone_hashes(zones).tolist(), zones, strict=True) if key in missing}
         self.texts = known
 
     def pack(self) -> list[Any]:

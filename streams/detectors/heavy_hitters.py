@@ -11,6 +11,7 @@ floor for names is ten times as high. ALLOWED names services that carry data in 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from schemas.signals import SuggestedEntry
 from streams.columns import TenantRows, last_of_each
 from streams.detectors.finding import Finding, Scene, Standing, witnesses
 from streams.detectors.heavy_state import HeavyState
-from streams.hashing import hash_text, mix
+from streams.hashing import Hashes, hash_text, mix
 from streams.parts import Parts
 from streams.weighted_distinct import BUCKET, Elements, gather
 from streams.zones import is_expansion, is_own, own_zone, zones_of
@@ -55,7 +56,7 @@ class HeavyHitters:
         """Take in rows; findings for domains over a threshold to which these rows added."""
         said = rows.only(_left_the_house(rows))
         elements = {"names": _named(said, zones_of(scene.internal)), "answers": _answered(said)}
-        over = self.state.add(elements, int(scene.clock // BUCKET), lambda key: _domain_text(said, key))
+        over = self.state.add(elements, int(scene.clock // BUCKET), partial(_domain_texts, said))
         findings = [self._judge(said, key, scene) for key in over]
         return [finding for finding in findings if finding][:MOST_FINDINGS]
 
@@ -133,7 +134,8 @@ def _named(rows: TenantRows, zones: tuple[str, ...]) -> Elements:
     """Distinct names, weighing the bytes left of their registered domain."""
     failed = rows.equal("rcode", "NXDOMAIN")
     if failed.any():
-        rows = rows.only(~failed | (own_zone(rows, zones) < 0))
+        failed[failed] = own_zone(rows.only(failed), zones) >= 0
+        rows = rows.only(~failed)
     batch = rows.batch
     codes, last = last_of_each(rows.codes("qname"), len(batch.values("qname")))
     domain = rows.codes("registered_domain")[last]
@@ -168,10 +170,12 @@ def _wire_bytes(values: pa.Array) -> NDArray[np.int64]:
     return sizes
 
 
-def _domain_text(rows: TenantRows, key: int) -> str:
-    code = int(np.flatnonzero(rows.batch.hashes("registered_domain") == np.uint64(key))[0])
-    text: str = rows.batch.values("registered_domain")[code].as_py()
-    return text
+def _domain_texts(rows: TenantRows, keys: Hashes) -> list[str]:
+    hashes = rows.batch.hashes("registered_domain")
+    order = np.argsort(hashes)
+    codes = order[np.searchsorted(hashes, keys, sorter=order)]
+    texts: list[str] = rows.batch.values("registered_domain").take(pa.array(codes)).to_pylist()
+    return texts
 
 
 def _severity(value: float, limit: float, seconds: int) -> tuple[Severity, str]:

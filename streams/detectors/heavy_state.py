@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from streams.detectors.finding import Standing
+from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
 from streams.weighted_distinct import BUCKET, IGNORED, INSERTED, Elements, WeightedDistinct, pack_elements, unpack_elements
 
@@ -57,12 +58,12 @@ class HeavyState:
         self._logged = 0
         self._unsaved: list[Any] = []
 
-    def add(self, elements: dict[str, Elements], bucket: int, text: Callable[[int], str]) -> list[int]:
+    def add(self, elements: dict[str, Elements], bucket: int, texts: Callable[[Hashes], list[str]]) -> list[int]:
         """Take in elements of each direction; keys of domains over a threshold that grew, the furthest over first."""
         slid = bucket > self._bucket
         if self._since is None:
             self._since = float(bucket * BUCKET)
-        changed, ratios = self._enter(elements, bucket, text)
+        changed, ratios = self._enter(elements, bucket, texts)
         if slid or any(len(part) for part in changed.values()):
             named = {key: self.names[key] for part in changed.values() for key in np.unique(part.domains).tolist()}
             self._unsaved.append(["add", bucket, *(pack_elements(changed[way], named) for way in DIRECTIONS)])
@@ -71,7 +72,7 @@ class HeavyState:
         return sorted(ratios, key=lambda key: (-ratios[key], key))
 
     def _enter(
-        self, elements: dict[str, Elements], bucket: int, text: Callable[[int], str]
+        self, elements: dict[str, Elements], bucket: int, texts: Callable[[Hashes], list[str]]
     ) -> tuple[dict[str, Elements], dict[int, float]]:
         changed: dict[str, Elements] = {}
         ratios: dict[int, float] = {}
@@ -84,9 +85,10 @@ class HeavyState:
                     grown = np.unique(some.domains[fate == INSERTED])
                     self._compare(grown, (direction, table.seconds), ratios)
             changed[way] = some.only(effective)
-            for key in np.unique(changed[way].domains).tolist():
-                if key not in self.names:
-                    self.names[key] = text(key)
+            keys = np.unique(changed[way].domains)
+            unnamed = keys[[key not in self.names for key in keys.tolist()]] if len(keys) else keys
+            if len(unnamed):
+                self.names.update(zip(unnamed.tolist(), texts(unnamed), strict=True))
         return changed, ratios
 
     def _compare(self, domains: Any, table: tuple[str, int], ratios: dict[int, float]) -> None:
