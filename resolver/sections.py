@@ -151,8 +151,7 @@ def _response(walk: _Walk, flags: int, counts: tuple[int, int], query: Query) ->
 
 
 def _answers(walk: _Walk, query: Query) -> bool:
-    qtype = query.qtype_name
-    return any(record.type == qtype for record in walk.records) or qtype == "ANY"
+    return query.qtype_name in [record.type for record in walk.records]
 
 
 def _lifetime(rcode: int, ttls: list[int], *, negative: bool, soa: bool) -> int:

@@ -7,12 +7,14 @@ answer belongs to: a tenant and the servers that gave it. This module must not k
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 
 from resolver.cache import Caches
 from resolver.query import Query, Response
 from resolver.tenants import TenantView, UpstreamGroupView
 
 
+@lru_cache(maxsize=1024)
 def scope_of(group: UpstreamGroupView) -> Hashable:
     """What answers of this group are kept under: its servers, so that changed servers start with nothing remembered."""
     return tuple(server.url for server in group.servers)

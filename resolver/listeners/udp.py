@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from resolver.fastpath import FastPath
@@ -64,7 +65,7 @@ class UdpListener:
     ) -> None:
         self._socket, self._handler, self._fastpath = bound, handler, fastpath
         self._policies, self._offer, self._clock = policies, offer, clock
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[bytes | None]] = set()
         self._loop = asyncio.get_running_loop()
         self.unsent = 0
 
@@ -116,13 +117,13 @@ class UdpListener:
         if isinstance(answer, bytes):
             self._send(answer, client)
         elif answer is not None:
-            task = self._loop.create_task(self._send_later(answer, client))
+            task = self._loop.create_task(answer)
             self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            task.add_done_callback(partial(self._answered, client))
 
-    async def _send_later(self, answering: Coroutine[None, None, bytes | None], client: Any) -> None:  # noqa: ANN401
-        answer = await answering
-        if answer is not None:
+    def _answered(self, client: Any, task: asyncio.Task[bytes | None]) -> None:  # noqa: ANN401
+        self._waiting.discard(task)
+        if not task.cancelled() and (answer := task.result()) is not None:
             self._send(answer, client)
 
     def _send(self, answer: bytes, client: Any) -> None:  # noqa: ANN401
