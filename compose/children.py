@@ -41,7 +41,7 @@ def store_child(layout: Layout) -> Child:
     """The embedded database and its HTTP interface."""
     settings = {"path": str(layout.store), "address": layout.clickhouse.host, "port": layout.clickhouse.port}
     command = Command(
-        "store", _module("streams.warehouse", _settings(layout, "store", settings)), _FRUGAL, stop_within=15.0
+        "store", _module("streams.warehouse", _settings(layout, "store", settings)), _FRUGAL, stop_within=12.0
     )
 
     async def answers(_process: Process) -> bool:
@@ -94,7 +94,7 @@ def _stream(layout: Layout, name: str) -> Child:
         "warehouse": f"http://{layout.clickhouse}",
     }
     arguments = _module("streams", _settings(layout, name, settings), name)
-    return Child(Command(name, arguments, _FRUGAL, stop_within=12.0), ready_within=60.0)
+    return Child(Command(name, arguments, _FRUGAL, stop_within=10.0), ready_within=60.0)
 
 
 def _module(module: str, settings: Path, *before: str) -> tuple[str, ...]:

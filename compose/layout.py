@@ -61,8 +61,8 @@ class Layout:
 
     @property
     def tables(self) -> Path:
-        """State of the stream processors; worth nothing once the embedded broker has forgotten its log."""
-        return self.directory / "tables"
+        """State of the stream processors; it belongs to one broker's log."""
+        return self.directory / ("tables" if self.embedded_broker else "tables-kafka")
 
     @property
     def store(self) -> Path:
