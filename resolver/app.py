@@ -15,7 +15,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
@@ -64,22 +63,44 @@ class Worker:
         self._counters, key = _claim(directory, settings)
         kafka, name = settings.kafka.bootstrap, settings.name
         limits, tcp = settings.publisher, settings.tcp
-        self._publisher = Publisher(self._counters, name, KafkaTransport(kafka, EVENTS.name, f"nameward-{name}"),
-                                    Limits(limits.flush_ms, limits.batch_events, limits.max_events, limits.max_bytes))
+        self._publisher = Publisher(
+            self._counters,
+            name,
+            KafkaTransport(kafka, EVENTS.name, f"nameward-{name}"),
+            Limits(limits.flush_ms, limits.batch_events, limits.max_events, limits.max_bytes),
+        )
         self._store = PolicyStore()
-        self._feed = PolicyFeed(self._store, name=name, epoch=self._counters.epoch, bootstrap=kafka,
-                                snapshot=directory / "policy.snapshot")
+        self._feed = PolicyFeed(
+            self._store, name=name, epoch=self._counters.epoch, bootstrap=kafka, snapshot=directory / "policy.snapshot"
+        )
         self._upstreams = Upstreams()
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
-        handler = Handler(self._store, caches, self._upstreams, self._publisher.offer_slow, fastpath=fastpath,
-                          show=ClientView(key).show, clock=time.time_ns, max_in_flight=settings.max_in_flight)
+        handler = Handler(
+            self._store,
+            caches,
+            self._upstreams,
+            self._publisher.offer_slow,
+            fastpath=fastpath,
+            show=ClientView(key).show,
+            clock=time.time_ns,
+            max_in_flight=settings.max_in_flight,
+        )
         udp_socket, tcp_socket = _bind(settings.listen.address, settings.listen.port)
         self._udp = UdpListener(udp_socket, handler, fastpath, self._store, self._publisher.offer, time.time_ns)
-        self._tcp = StreamListener(tcp_socket, handler.handle, time.time_ns,
-                                   StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled))
+        self._tcp = StreamListener(
+            tcp_socket,
+            handler.handle,
+            time.time_ns,
+            StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled),
+        )
         parts = Parts(self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp)
-        self._admin = AdminListener(self._readiness, registry_of(parts), question,
-                                    lambda client, query, transport: explained(self._store.current, caches, client, query, transport, time.time()))
+        self._admin = AdminListener(
+            self._readiness,
+            registry_of(parts),
+            lambda client, name, kind, transport: explained(
+                self._store.current, caches, client, question(name, kind), transport=transport, now=time.time()
+            ),
+        )
         self._listening = False
 
     async def run(self) -> None:
@@ -97,7 +118,9 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(part) for part in (self._publisher.run(), self._feed.run(), self._upstreams.run())]
+            background = [
+                tasks.create_task(part) for part in (self._publisher.run(), self._feed.run(), self._upstreams.run())
+            ]
             await self._listen(stop)
             await stop.wait()
             await self._wind_down(background)
@@ -121,7 +144,7 @@ class Worker:
         await self._tcp.start()
         self._listening = True
         gc.collect()
-        gc.set_threshold(700, 10, 10)
+        gc.set_threshold(50_000, 20, 50)
         gc.freeze()  # what was built until now lives as long as the process: no collection need look at it
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -147,7 +170,9 @@ class Worker:
         delivery = self._publisher.delivery
         if not delivery.reachable:
             dropped = self._counters.dropped.value
-            degraded["kafka"] = f"events wait in memory ({self._publisher.buffer.held()} held, {dropped} dropped): {delivery.trouble}"
+            degraded["kafka"] = (
+                f"events wait in memory ({self._publisher.buffer.held()} held, {dropped} dropped): {delivery.trouble}"
+            )
         return Readiness(waiting, degraded)
 
 
@@ -161,7 +186,9 @@ def _claim(directory: Path, settings: Settings) -> tuple[Counters, bytes]:
     except SourceInUseError as error:
         raise StartError(str(error)) from error
     except OSError as error:
-        raise StartError(f"directory {directory} cannot be used: {error.filename or directory}: {_reason(error)}") from error
+        raise StartError(
+            f"directory {directory} cannot be used: {error.filename or directory}: {_reason(error)}"
+        ) from error
     except ValueError as error:
         raise StartError(str(error)) from error
 

@@ -16,6 +16,9 @@ from resolver.columns import Rows, Template
 EVENT_BYTES = 24
 """Bytes an event holds in the buffer beside its template."""
 
+_OFTEN = 31
+"""The bound on memory is looked at for every 32nd template: it may be passed by that many, some 30 kB."""
+
 
 class Cell(Protocol):
     """A counter that may live in a mapped file."""
@@ -41,15 +44,30 @@ class EventBuffer:
         max_events, max_bytes: bounds.
     """
 
-    __slots__ = ("_dropped", "_full_at", "_generation", "_latencies", "_max_bytes", "_max_events", "_offered", "_released",
-                 "_slots", "_taken_bytes", "_templates", "_times", "_total", "_upstreams", "_weight")
+    __slots__ = (
+        "_dropped",
+        "_full_at",
+        "_generation",
+        "_latencies",
+        "_max_bytes",
+        "_max_events",
+        "_offered",
+        "_released",
+        "_slots",
+        "_taken_bytes",
+        "_templates",
+        "_times",
+        "_total",
+        "_upstreams",
+        "_weight",
+    )
 
     def __init__(self, offered: Cell, dropped: Cell, *, max_events: int, max_bytes: int) -> None:
         self._offered, self._dropped = offered, dropped
         self._max_events, self._max_bytes = max_events, max_bytes
-        self._total = 0         # offered so far, kept here as a plain int
-        self._released = 0      # events that left: acknowledged or given up
-        self._taken_bytes = 0   # what the publisher holds of what it took
+        self._total = 0  # offered so far, kept here as a plain int
+        self._released = 0  # events that left: acknowledged or given up
+        self._taken_bytes = 0  # what the publisher holds of what it took
         self._generation = 0
         self._renew()
 
@@ -92,7 +110,8 @@ class EventBuffer:
         template.slot = len(self._templates)
         self._templates.append(template)
         self._weight += template.weight()
-        self._set_bound()
+        if not template.slot & _OFTEN:
+            self._set_bound()
 
     def _drop(self) -> None:
         self._dropped.value += 1
@@ -112,9 +131,14 @@ class EventBuffer:
 
     def take(self) -> Rows:
         """All events in the buffer, in order; they count as held until `release`, their bytes until `account`."""
-        rows = Rows(self._templates, np.frombuffer(self._slots, np.uint32).astype(np.int64), np.frombuffer(self._times, np.int64),
-                    np.frombuffer(self._latencies, np.uint32), np.frombuffer(self._upstreams, np.uint32),
-                    self._weight + EVENT_BYTES * len(self._slots))
+        rows = Rows(
+            self._templates,
+            np.frombuffer(self._slots, np.uint32).astype(np.int64),
+            np.frombuffer(self._times, np.int64),
+            np.frombuffer(self._latencies, np.uint32),
+            np.frombuffer(self._upstreams, np.uint32),
+            self._weight + EVENT_BYTES * len(self._slots),
+        )
         self._taken_bytes += rows.weight
         self._renew()
         return rows

@@ -101,7 +101,9 @@ def split(rows: Rows, partition: Callable[[str], int]) -> dict[int, Rows]:
         rows: what the buffer handed over, at least one event.
         partition: tenant name -> partition.
     """
-    of_template = np.fromiter((partition(template.tenant) for template in rows.templates), np.uint16, len(rows.templates))
+    of_template = np.fromiter(
+        (partition(template.tenant) for template in rows.templates), np.uint16, len(rows.templates)
+    )
     first = int(of_template[0])
     if not (of_template != first).any():
         return {first: rows}
@@ -118,8 +120,14 @@ def cut(rows: Rows, most: int) -> list[Rows]:
 
 def _pick(rows: Rows, events: Numbers) -> Rows:
     used, slots = np.unique(rows.slots[events], return_inverse=True)
-    return Rows([rows.templates[slot] for slot in used.tolist()], slots.astype(np.int64), rows.times[events],
-                rows.latencies[events], rows.upstreams[events], rows.weight * len(events) // len(rows))
+    return Rows(
+        [rows.templates[slot] for slot in used.tolist()],
+        slots.astype(np.int64),
+        rows.times[events],
+        rows.latencies[events],
+        rows.upstreams[events],
+        rows.weight * len(events) // len(rows),
+    )
 
 
 def join(parts: Sequence[Rows]) -> Rows:
@@ -131,18 +139,26 @@ def join(parts: Sequence[Rows]) -> Rows:
     for part in parts:
         slots.append(part.slots + len(templates))
         templates.extend(part.templates)
-    return Rows(templates, np.concatenate(slots), np.concatenate([part.times for part in parts]),
-                np.concatenate([part.latencies for part in parts]), np.concatenate([part.upstreams for part in parts]),
-                sum(part.weight for part in parts))
+    return Rows(
+        templates,
+        np.concatenate(slots),
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.latencies for part in parts]),
+        np.concatenate([part.upstreams for part in parts]),
+        sum(part.weight for part in parts),
+    )
 
 
 def columns(rows: Rows, *, source: str, epoch: int, partition: int, first_sequence: int) -> pa.RecordBatch:
     """Columns of events.SCHEMA for rows; row i has sequence ``first_sequence + i``."""
     count = len(rows)
     given: dict[str, Numbers] = {
-        "time": rows.times // 1000, "latency_us": rows.latencies, "upstream_latency_us": rows.upstreams,
+        "time": rows.times // 1000,
+        "latency_us": rows.latencies,
+        "upstream_latency_us": rows.upstreams,
         "sequence": np.arange(first_sequence, first_sequence + count, dtype=np.uint64),
-        "epoch": np.full(count, epoch, np.uint64), "partition": np.full(count, partition, np.uint16),
+        "epoch": np.full(count, epoch, np.uint64),
+        "partition": np.full(count, partition, np.uint16),
     }
     arrays = []
     for name, kind, build in _COLUMNS:

@@ -28,20 +28,20 @@ class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     pass
 
 
-class Listen(_Section):
+class Listen(_Section, frozen=True):
     """Where queries are taken, over UDP and TCP."""
 
     address: str = "127.0.0.1"
     port: Port = 5300
 
 
-class Kafka(_Section):
+class Kafka(_Section, frozen=True):
     """bootstrap: ``host:port`` of one broker, or several with commas."""
 
     bootstrap: Annotated[str, Meta(min_length=3)] = "127.0.0.1:9092"
 
 
-class PublisherSettings(_Section):
+class PublisherSettings(_Section, frozen=True):
     """Bounds of what waits for Kafka; beyond them events are dropped and counted. See publisher.Limits."""
 
     flush_ms: Annotated[int, Meta(ge=50, le=250)] = 100
@@ -50,14 +50,14 @@ class PublisherSettings(_Section):
     max_bytes: Annotated[int, Meta(ge=2**20)] = 32 * 2**20
 
 
-class CacheSettings(_Section):
+class CacheSettings(_Section, frozen=True):
     """entries: most cached answers of all tenants together. fast_entries: answers the fast path repeats."""
 
     entries: Annotated[int, Meta(ge=1)] = 20_000
     fast_entries: Annotated[int, Meta(ge=1)] = 8192
 
 
-class TcpSettings(_Section):
+class TcpSettings(_Section, frozen=True):
     """Bounds of TCP service; see connection.StreamLimits. Times in seconds."""
 
     connections: Annotated[int, Meta(ge=1)] = 1000
@@ -68,7 +68,7 @@ class TcpSettings(_Section):
     stalled: Annotated[float, Meta(gt=0)] = 10.0
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """Everything one worker is told.
 
     name: its slot, the ``source`` of its events; kept over restarts, used by one process at a time.

@@ -66,11 +66,9 @@ class Counters:
 
     def predecessors(self) -> list[Predecessor]:
         """Epochs of this source about which the last word was not acknowledged, oldest first."""
-        found = []
-        for path in self._directory.iterdir():
-            if path.name.isdecimal() and path != getattr(self, "_path", None):
-                found.append(Predecessor(int(path.name), *_read(path)))
-        return sorted(found)
+        own = getattr(self, "_path", None)
+        paths = [path for path in self._directory.iterdir() if path.name.isdecimal() and path != own]
+        return sorted(Predecessor(int(path.name), *_read(path)) for path in paths)
 
     def forget(self, epoch: int) -> None:
         """The last word about an epoch is acknowledged: remove its file."""

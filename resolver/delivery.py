@@ -65,7 +65,9 @@ class Delivery:
         trouble: why not, in one clause; empty while reachable.
     """
 
-    def __init__(self, transport: Transport, encode: Callable[[Lane], Batch], settled: Callable[[int, int, int], None]) -> None:
+    def __init__(
+        self, transport: Transport, encode: Callable[[Lane], Batch], settled: Callable[[int, int, int], None]
+    ) -> None:
         self._transport, self._encode, self._settled = transport, encode, settled
         self.reachable, self.trouble = False, "not connected yet"
         self._quiet = False
@@ -81,7 +83,7 @@ class Delivery:
         return not self._open.is_set()
 
     def hold(self, seconds: float) -> None:
-        """Send nothing new for so many seconds or until resume(): the broker is about to be replaced by an empty one."""
+        """Send nothing new for so many seconds or until resume(): the broker is about to be replaced."""
         self.resume()
         self._open.clear()
         self._reopening = asyncio.get_running_loop().call_later(seconds, self.resume)
@@ -168,7 +170,9 @@ class Delivery:
     async def _deliver_cut(self, lane: Lane, batch: Batch) -> None:
         parts = halves(batch)
         if not parts:
-            log.error("an event of %d bytes is larger than the broker takes; it is dropped and counted", len(batch.value))
+            log.error(
+                "an event of %d bytes is larger than the broker takes; it is dropped and counted", len(batch.value)
+            )
             self._settled(len(batch.value), 0, batch.count)
             return
         self._settled(len(batch.value) - sum(len(part.value) for part in parts), 0, 0)

@@ -39,34 +39,74 @@ def question(name: str, kind: str) -> Query:
     except KeyError:
         raise ValueError(f"unknown type {kind!r}") from None
     wire = name_wire(qname) + number.to_bytes(2, "big") + _CLASS_IN
-    return Query(0, 0x0100, 0, rd=True, cd=False, ad=False, do=False, question=wire, qname=qname, qtype=number, qclass=1,
-                 qtype_name=kind.upper(), edns=None, size=12 + len(wire))
+    return Query(
+        0,
+        0x0100,
+        0,
+        rd=True,
+        cd=False,
+        ad=False,
+        do=False,
+        question=wire,
+        qname=qname,
+        qtype=number,
+        qclass=1,
+        qtype_name=kind.upper(),
+        edns=None,
+        size=12 + len(wire),
+    )
 
 
-def explained(compiled: Compiled, caches: Caches, client: str, query: Query, transport: str, now: float) -> dict[str, Any]:
+def explained(
+    compiled: Compiled, caches: Caches, client: str, query: Query, *, transport: str, now: float
+) -> dict[str, Any]:
     """The story of one query, as JSON can hold it.
 
     Args:
+        compiled: the policy in force.
+        caches: what is remembered; nothing is added.
         client: address that would ask.
+        query: what it would ask.
         transport: udp or tcp.
         now: Unix seconds.
 
     Raises:
-        ValueError: if the client is no address.
+        ValueError: if the client is no address or the transport neither.
     """
-    story: dict[str, Any] = {"client": client, "name": query.qname, "type": query.qtype_name, "transport": transport,
-                             "policy_version": compiled.version, "policy_epoch": compiled.epoch}
+    if transport not in {"udp", "tcp"}:
+        raise ValueError(f"transport {transport!r} is neither udp nor tcp")
+    story: dict[str, Any] = {
+        "client": client,
+        "name": query.qname,
+        "type": query.qtype_name,
+        "transport": transport,
+        "policy_version": compiled.version,
+        "policy_epoch": compiled.epoch,
+    }
     asker = identify(compiled, client)
     if asker is None:
         refused = "no tenant claims this client"
-        return story | {"tenant": "", "verdict": "deny", "rcode": rcode_name(RefusedError.rcode), "answer_source": "policy",
-                        "why": refused, "rules": []}
+        return story | {
+            "tenant": "",
+            "verdict": "deny",
+            "rcode": rcode_name(RefusedError.rcode),
+            "answer_source": "policy",
+            "why": refused,
+            "rules": [],
+        }
     decision = decide(asker, query.qname, query.qtype_name, transport, now)
     considered = [asdict(item) for item in explain(asker, query.qname, query.qtype_name, transport, now)]
     return story | {
-        "tenant": asker.tenant.name, "workload": asker.workload, "labels": dict(asker.labels),
-        "verdict": decision.verdict, "rule": decision.rule, "tier": decision.tier, "tags": list(decision.tags), "log": decision.log,
-        "audits": [asdict(audit) for audit in decision.audits], "rules": considered,
+        "tenant": asker.tenant.name,
+        "workload": asker.workload,
+        "labels": dict(asker.labels),
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "tier": decision.tier,
+        "tags": list(decision.tags),
+        "log": decision.log,
+        "audits": [asdict(audit) for audit in decision.audits],
+        "rules": considered,
         **_answer(asker, caches, decision, query, now),
     }
 
@@ -80,11 +120,20 @@ def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now:
                 raise NoUpstreamError
             cached = answer_cached(caches, asker.tenant, group, found.query, now)
             if cached is None:
-                return {"answer_source": "upstream", "asked": found.query.qname, "upstream_group": group.name,
-                        "upstreams": [server.url for server in group.servers]}
+                return {
+                    "answer_source": "upstream",
+                    "asked": found.query.qname,
+                    "upstream_group": group.name,
+                    "upstreams": [server.url for server in group.servers],
+                }
             found = found.arrive(cached)
     except ResolutionError as error:
-        return {"answer_source": "error", "rcode": rcode_name(error.rcode), "ede": int(error.ede), "ede_text": error.ede_text}
+        return {
+            "answer_source": "error",
+            "rcode": rcode_name(error.rcode),
+            "ede": int(error.ede),
+            "ede_text": error.ede_text,
+        }
     return _told(found)
 
 
@@ -95,5 +144,10 @@ def _local(asker: Asker, decision: Decision, query: Query) -> Response | Alias |
 
 
 def _told(found: Response) -> dict[str, Any]:
-    return {"answer_source": found.source, "rcode": rcode_name(found.rcode), "ede": int(found.ede), "ede_text": found.ede_text,
-            "answers": [record._asdict() for record in found.records]}
+    return {
+        "answer_source": found.source,
+        "rcode": rcode_name(found.rcode),
+        "ede": int(found.ede),
+        "ede_text": found.ede_text,
+        "answers": [record._asdict() for record in found.records],
+    }

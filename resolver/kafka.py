@@ -39,13 +39,19 @@ class KafkaTransport:
             UndeliveredError: when there is no broker or no topic yet.
         """
         await self.stop()
-        self._producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, client_id=self._client, acks="all",
-                                          request_timeout_ms=_REQUEST_MS, max_request_size=_LARGEST, max_batch_size=_LARGEST,
-                                          metadata_max_age_ms=30_000)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client,
+            acks="all",
+            request_timeout_ms=_REQUEST_MS,
+            max_request_size=_LARGEST,
+            max_batch_size=_LARGEST,
+            metadata_max_age_ms=30_000,
+        )
         try:
             await self._producer.start()
             return len(await self._producer.partitions_for(self._topic))
-        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, KafkaError, OSError) as error:
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
 
     async def send(self, partition: int, value: bytes) -> None:
@@ -63,7 +69,7 @@ class KafkaTransport:
             raise TooLargeError from error
         except AssertionError as error:  # aiokafka's word for a partition the topic does not have
             raise UndeliveredError(f"{self._topic} has no partition {partition}") from error
-        except (KafkaError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, KafkaError, OSError) as error:
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
 
     def partitions(self) -> int:

@@ -1,4 +1,4 @@
-"""The key of pseudonyms: a file of 32 random bytes that only its owner may read, shared by the workers of one directory."""
+"""The key of pseudonyms: a file of 32 random bytes, shared by the workers of one directory."""
 
 from __future__ import annotations
 

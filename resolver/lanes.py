@@ -59,8 +59,9 @@ class Lane:
 
 def encode(header: BatchHeader, rows: Rows) -> Batch:
     """Encode rows under a header that counts them."""
-    batch = columns(rows, source=header.source, epoch=header.epoch, partition=header.partition,
-                    first_sequence=header.first_sequence)
+    batch = columns(
+        rows, source=header.source, epoch=header.epoch, partition=header.partition, first_sequence=header.first_sequence
+    )
     return Batch(encode_batch(header, batch, compression="lz4" if len(rows) >= _COMPRESS_FROM else None), len(rows))
 
 
@@ -79,15 +80,24 @@ def halves(batch: Batch) -> list[Batch]:
     middle = batch.count // 2
     parts = []
     for start, count in ((0, middle), (middle, batch.count - middle)):
-        part = BatchHeader(source=header.source, epoch=header.epoch, partition=header.partition, offered=header.offered,
-                           dropped=header.dropped, acknowledged=header.acknowledged, count=count,
-                           first_sequence=header.first_sequence + start)
+        part = BatchHeader(
+            source=header.source,
+            epoch=header.epoch,
+            partition=header.partition,
+            offered=header.offered,
+            dropped=header.dropped,
+            acknowledged=header.acknowledged,
+            count=count,
+            first_sequence=header.first_sequence + start,
+        )
         parts.append(Batch(encode_batch(part, _compact(rows.slice(start, count))), count))
     return parts
 
 
 def _compact(rows: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows with dictionaries of only what they use."""
-    arrays = [column.dictionary_decode().dictionary_encode() if pa.types.is_dictionary(column.type) else column
-              for column in rows.columns]
+    arrays = [
+        column.dictionary_decode().dictionary_encode() if pa.types.is_dictionary(column.type) else column
+        for column in rows.columns
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)

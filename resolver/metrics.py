@@ -56,11 +56,15 @@ class WorkerMetrics:
 
     def _queries(self) -> Iterator[Metric]:
         tally = self._parts.publisher.tally
-        queries = CounterMetricFamily("nameward_queries", "queries, counted as their events are published", labels=Kind._fields)
+        queries = CounterMetricFamily(
+            "nameward_queries", "queries, counted as their events are published", labels=Kind._fields
+        )
         for kind, count in tally.queries.items():
             queries.add_metric(kind, count)
         yield queries
-        latency = HistogramMetricFamily("nameward_query_seconds", "time from reading a query to handing over its answer")
+        latency = HistogramMetricFamily(
+            "nameward_query_seconds", "time from reading a query to handing over its answer"
+        )
         latency.add_metric((), _buckets(BOUNDS, tally.latencies), tally.seconds)
         yield latency
 
@@ -75,7 +79,9 @@ class WorkerMetrics:
         yield _gauge("nameward_events_held_limit", "most events held", publisher.limits.max_events)
         yield _gauge("nameward_events_held_limit_bytes", "most memory they may take", publisher.limits.max_bytes)
         yield _gauge("nameward_kafka_reachable", "1 while the broker acknowledges", publisher.delivery.reachable)
-        yield _gauge("nameward_events_held_back", "1 while events wait for a new broker (SIGUSR1)", publisher.delivery.held)
+        yield _gauge(
+            "nameward_events_held_back", "1 while events wait for a new broker (SIGUSR1)", publisher.delivery.held
+        )
 
     def _memory(self) -> Iterator[Metric]:
         caches, fastpath = self._parts.caches, self._parts.fastpath
@@ -84,8 +90,11 @@ class WorkerMetrics:
         yield _counter("nameward_cache_evicted", "answers forgotten for want of room", caches.evicted)
         yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath.entries))
         slow = self._parts.publisher.slow
-        yield _counter("nameward_fastpath_hits", "queries answered by the fast path",
-                       max(0, self._parts.publisher.counters.offered.value - slow))
+        yield _counter(
+            "nameward_fastpath_hits",
+            "queries answered by the fast path",
+            max(0, self._parts.publisher.counters.offered.value - slow),
+        )
 
     def _listeners(self) -> Iterator[Metric]:
         handler, udp, tcp = self._parts.handler, self._parts.udp, self._parts.tcp
@@ -93,14 +102,22 @@ class WorkerMetrics:
         yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
         yield _counter("nameward_udp_unsent", "answers the socket did not take", udp.unsent)
         yield _gauge("nameward_tcp_connections", "open TCP connections", tcp.open)
-        yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", tcp.refused)
+        yield _counter(
+            "nameward_tcp_refused", "TCP connections closed at once because there were too many", tcp.refused
+        )
         yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", tcp.cut)
 
     def _upstreams(self) -> Iterator[Metric]:
         asked = CounterMetricFamily("nameward_upstream_attempts", "questions to a server", labels=["upstream"])
-        failed = CounterMetricFamily("nameward_upstream_failures", "of these, without a usable response", labels=["upstream", "reason"])
-        stray = CounterMetricFamily("nameward_upstream_mismatched", "datagrams that answered nothing asked", labels=["upstream"])
-        latency = HistogramMetricFamily("nameward_upstream_seconds", "time a server took to respond", labels=["upstream"])
+        failed = CounterMetricFamily(
+            "nameward_upstream_failures", "of these, without a usable response", labels=["upstream", "reason"]
+        )
+        stray = CounterMetricFamily(
+            "nameward_upstream_mismatched", "datagrams that answered nothing asked", labels=["upstream"]
+        )
+        latency = HistogramMetricFamily(
+            "nameward_upstream_seconds", "time a server took to respond", labels=["upstream"]
+        )
         for url, (stats, mismatched) in self._parts.upstreams.stats().items():
             asked.add_metric([url], stats.asked)
             stray.add_metric([url], mismatched)
@@ -108,7 +125,9 @@ class WorkerMetrics:
             for reason, count in stats.failed.items():
                 failed.add_metric([url, reason], count)
         yield from (asked, failed, stray, latency)
-        yield _counter("nameward_upstream_coalesced", "questions that waited for an identical one", self._parts.upstreams.coalesced)
+        yield _counter(
+            "nameward_upstream_coalesced", "questions that waited for an identical one", self._parts.upstreams.coalesced
+        )
 
     def _policy(self) -> Iterator[Metric]:
         store = self._parts.store
@@ -123,7 +142,7 @@ class WorkerMetrics:
 def registry_of(parts: Parts) -> CollectorRegistry:
     """Registry of one worker: its own figures, and process_* (resident memory, CPU) of the process."""
     registry = CollectorRegistry()
-    registry.register(WorkerMetrics(parts))  # type: ignore[arg-type]  # a collector is what has collect()
+    registry.register(WorkerMetrics(parts))
     ProcessCollector(registry=registry)
     return registry
 

@@ -1,8 +1,8 @@
 """How clients appear in events: as they are, under a prefix-preserving pseudonym, or not at all.
 
-Pseudonyms are Crypto-PAn (Xu, Fan, Ammar, Moon, "Prefix-Preserving IP Address Anonymization", ICNP 2002): addresses that
-share n leading bits have pseudonyms that share exactly n leading bits, so subnets stay visible and hosts do not. Whoever
-has the key can undo them. This module must not know events or files.
+Pseudonyms are Crypto-PAn (Xu, Fan, Ammar, Moon, "Prefix-Preserving IP Address Anonymization", ICNP 2002): addresses
+that share n leading bits have pseudonyms that share exactly n leading bits, so subnets stay visible and hosts do not.
+Whoever has the key can undo them. This module must not know events or files.
 """
 
 from __future__ import annotations

@@ -64,7 +64,9 @@ class Publisher:
 
     def __init__(self, counters: Counters, source: str, transport: Transport, limits: Limits) -> None:
         self.counters, self._source, self.limits = counters, source, limits
-        self.buffer = EventBuffer(counters.offered, counters.dropped, max_events=limits.max_events, max_bytes=limits.max_bytes)
+        self.buffer = EventBuffer(
+            counters.offered, counters.dropped, max_events=limits.max_events, max_bytes=limits.max_bytes
+        )
         self.offer = self.buffer.offer
         self.tally = Tally()
         self.slow = 0
@@ -108,8 +110,17 @@ class Publisher:
         """Connect, say the last word for killed predecessors, then speak when counters changed without a batch."""
         self._partitions = await self.delivery.connect()
         for old in self.counters.predecessors():
-            header = BatchHeader(source=self._source, epoch=old.epoch, first_sequence=0, count=0, partition=0, closed=True,
-                                 offered=old.offered, dropped=old.dropped, acknowledged=old.acknowledged)
+            header = BatchHeader(
+                source=self._source,
+                epoch=old.epoch,
+                first_sequence=0,
+                count=0,
+                partition=0,
+                closed=True,
+                offered=old.offered,
+                dropped=old.dropped,
+                acknowledged=old.acknowledged,
+            )
             self._say(header, partial(self.counters.forget, old.epoch))
         while True:
             await asyncio.sleep(_HEARTBEAT)
@@ -168,10 +179,19 @@ class Publisher:
 
     def _header(self, *, partition: int = 0, count: int = 0, closed: bool = False) -> BatchHeader:
         self._said = offered, dropped, acknowledged = self._counts()
-        return BatchHeader(source=self._source, epoch=self.counters.epoch, first_sequence=self._sequence, count=count,
-                           partition=partition, offered=offered, dropped=dropped, acknowledged=acknowledged, closed=closed)
+        return BatchHeader(
+            source=self._source,
+            epoch=self.counters.epoch,
+            first_sequence=self._sequence,
+            count=count,
+            partition=partition,
+            offered=offered,
+            dropped=dropped,
+            acknowledged=acknowledged,
+            closed=closed,
+        )
 
-    def _say(self, header: BatchHeader, delivered: Callable[[], None]|None = None) -> None:
+    def _say(self, header: BatchHeader, delivered: Callable[[], None] | None = None) -> None:
         """Queue a message that only carries counters."""
         value = encode_counters(header)
         self.buffer.account(len(value))

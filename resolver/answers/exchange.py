@@ -20,7 +20,7 @@ class ExchangeError(Exception):
         ede: Extended DNS Error it amounts to when no other server does better.
     """
 
-    def __init__(self, reason: str, ede: int = Ede.NETWORK_ERROR) -> None:
+    def __init__(self, reason: str, ede: Ede = Ede.NETWORK_ERROR) -> None:
         super().__init__(reason)
         self.reason, self.ede = reason, ede
 
@@ -44,6 +44,7 @@ def belongs(response: bytes, question: bytes) -> bool:
     """Whether a response (its id already looked at) answers this question (RFC 5452 section 9.1).
 
     Args:
+        response: the whole message.
         question: in lower case, as sent; letter case is not compared.
     """
     if len(response) < _HEADER or not response[2] & _QR or response[2] & _OPCODE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from resolver.answers.exchange import ExchangeError, rcode_of, rejects_edns, truncated, without_edns
 from resolver.answers.upstream_tcp import TcpServer
@@ -22,6 +23,7 @@ _SUSPECT_AFTER = 3
 _SUSPECT_FOR = (1.0, 10.0)
 _UNUSED = 60.0
 _SWEEP = 5.0
+_Outcome = tuple[bytes, str, UpstreamError | None]
 _LAME = frozenset({Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
 
 
@@ -66,7 +68,7 @@ class _Link:
             ExchangeError: if there is no usable response.
         """
         loop = asyncio.get_running_loop()
-        self.used = start = loop.time()
+        self.used, start = loop.time(), perf_counter()
         self.stats.asked += 1
         try:
             response = await self._ask(message, timeout)
@@ -79,7 +81,7 @@ class _Link:
                 shift = min(self._failures - _SUSPECT_AFTER, 8)
                 self._suspect_until = loop.time() + min(_SUSPECT_FOR[0] * 2**shift, _SUSPECT_FOR[1])
             raise
-        self.stats.answered(loop.time() - start)
+        self.stats.answered(perf_counter() - start)
         self._failures, self._suspect_until = 0, 0.0
         return response
 
@@ -99,14 +101,15 @@ class Upstreams:
 
     def __init__(self) -> None:
         self._links: dict[Server, _Link] = {}
-        self._running: dict[tuple[UpstreamGroupView, bytes], asyncio.Task[tuple[bytes, str]]] = {}
+        self._groups: dict[UpstreamGroupView, list[_Link]] = {}
+        self._running: dict[tuple[UpstreamGroupView, bytes], asyncio.Future[_Outcome]] = {}
         self.coalesced = 0
 
     async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109
         """Ask the servers of a group, in order.
 
         Args:
-            group: of one tenant; another tenant's is another object, so that questions are never shared between tenants.
+            group: of one tenant; another tenant's is another object, so questions are not shared between tenants.
             message: query with id 0, its OPT record last and without options.
             timeout: seconds for each attempt.
 
@@ -116,25 +119,25 @@ class Upstreams:
         Raises:
             UpstreamError: when no server gave a usable response.
         """
-        loop = asyncio.get_running_loop()
-        start, key = loop.time(), (group, message)
-        task = self._running.get(key)
-        if task is None:
-            self._running[key] = task = loop.create_task(self._ask(group, message, timeout))
-            task.add_done_callback(lambda done: self._ended(key, done))
-        else:
+        start, key = perf_counter(), (group, message)
+        while (running := self._running.get(key)) is not None:
             self.coalesced += 1
+            await asyncio.wait((running,))
+            if not running.cancelled():
+                return _shared(running, _us_since(start))
+        self._running[key] = outcome = asyncio.get_running_loop().create_future()
         try:
-            response, url = await asyncio.shield(task)
+            response, url = await self._ask(group, message, timeout)
+            elapsed = _us_since(start)
+            outcome.set_result((response, url, None))
         except UpstreamError as error:
-            error.elapsed_us = int((loop.time() - start) * 1e6)
+            error.elapsed_us = _us_since(start)
+            outcome.set_result((b"", error.upstream, error))
             raise
-        return response, url, int((loop.time() - start) * 1e6)
-
-    def _ended(self, key: tuple[UpstreamGroupView, bytes], task: asyncio.Task[tuple[bytes, str]]) -> None:
-        self._running.pop(key, None)
-        if not task.cancelled():
-            task.exception()  # whoever waited has seen it; without anyone left, nobody needs to
+        finally:
+            del self._running[key]
+            outcome.cancel()  # does nothing to one that is done; else whoever waited asks itself
+        return response, url, elapsed
 
     async def _ask(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str]:  # noqa: ASYNC109
         lame: tuple[bytes, str] | None = None
@@ -158,11 +161,13 @@ class Upstreams:
 
     def _order(self, group: UpstreamGroupView) -> list[_Link]:
         """As the tenant wrote them, but those that fail now come last; a single one is asked twice."""
-        now = asyncio.get_running_loop().time()
-        links = [self._link(server) for server in group.servers]
+        links = self._groups.get(group)
+        if links is None:
+            links = self._groups[group] = [self._link(server) for server in group.servers[:_ATTEMPTS]]
         if len(links) == 1:
             return links * 2
-        return sorted(links, key=lambda link: link.suspect(now))[:_ATTEMPTS]
+        now = asyncio.get_running_loop().time()
+        return sorted(links, key=lambda link: link.suspect(now))
 
     def _link(self, server: Server) -> _Link:
         link = self._links.get(server)
@@ -180,6 +185,7 @@ class Upstreams:
         while True:
             await asyncio.sleep(_SWEEP)
             now = loop.time()
+            self._groups.clear()  # policy makes new ones; only those in use come back
             for server, link in list(self._links.items()):
                 link.tcp.close_idle(now)
                 if link.used + _UNUSED < now:
@@ -188,8 +194,21 @@ class Upstreams:
 
     def close(self) -> None:
         """Close everything; questions on their way fail."""
-        for task in self._running.values():
-            task.cancel()
         for link in self._links.values():
             link.close()
         self._links.clear()
+        self._groups.clear()
+
+
+def _us_since(start: float) -> int:
+    return int((perf_counter() - start) * 1e6)
+
+
+def _shared(running: asyncio.Future[_Outcome], elapsed_us: int) -> tuple[bytes, str, int]:
+    """What an identical question brought, for one who waited for it."""
+    response, url, error = running.result()
+    if error is None:
+        return response, url, elapsed_us
+    own = UpstreamError(error.ede_text, upstream=url, elapsed_us=elapsed_us)
+    own.ede = error.ede
+    raise own

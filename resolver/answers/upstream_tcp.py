@@ -1,6 +1,7 @@
-"""One upstream server over TCP: one connection, reused, questions pipelined, answers in any order (RFC 7766 section 6.2.1).
+"""One upstream server over TCP: a connection that is kept, many questions at a time on it.
 
-This module must not know tenants or other servers.
+Questions are pipelined and responses taken in any order (RFC 7766 section 6.2.1.1). This
+module must not know tenants or other servers.
 """
 
 from __future__ import annotations
@@ -115,7 +116,9 @@ class TcpServer:
                     return connection
             self._connections = [connection for connection in self._connections if connection.open]
             async with asyncio.timeout(_CONNECT):
-                _, made = await asyncio.get_running_loop().create_connection(_Connection, self._server.address, self._server.port)
+                _, made = await asyncio.get_running_loop().create_connection(
+                    _Connection, self._server.address, self._server.port
+                )
             self._connections.append(made)
             return made
 

@@ -6,6 +6,8 @@ must not know how the parts work.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,6 @@ from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-
-from resolver.query import Query
 
 _METRICS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
 
@@ -38,18 +38,16 @@ class AdminListener:
     Args:
         readiness: asked at each /readyz.
         registry: what /metrics shows.
-        question: makes a query of (name, type); raises ValueError.
-        explain: tells the story of (client, query, transport); raises ValueError.
+        explain: tells the story of (client, name, type, transport) as JSON can hold it; raises ValueError.
     """
 
     def __init__(
         self,
         readiness: Callable[[], Readiness],
         registry: CollectorRegistry,
-        question: Callable[[str, str], Query],
-        explain: Callable[[str, Query, str], dict[str, Any]],
+        explain: Callable[[str, str, str, str], dict[str, Any]],
     ) -> None:
-        self._readiness, self._registry, self._question, self._explain_query = readiness, registry, question, explain
+        self._readiness, self._registry, self._story = readiness, registry, explain
         self._runner: web.AppRunner | None = None
 
     async def start(self, where: Path | tuple[str, int]) -> None:
@@ -59,15 +57,18 @@ class AdminListener:
             OSError: if that cannot be bound.
         """
         application = web.Application(client_max_size=4096)
-        application.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz),
-                                web.get("/metrics", self._metrics), web.get("/explain", self._explain)])
+        application.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/explain", self._explain),
+            ]
+        )
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await self._runner.setup()
         if isinstance(where, Path):
-            where.parent.mkdir(parents=True, exist_ok=True)
-            where.unlink(missing_ok=True)
-            await web.UnixSite(self._runner, str(where)).start()
-            where.chmod(0o600)
+            await web.SockSite(self._runner, _private_socket(where)).start()
         else:
             await web.TCPSite(self._runner, *where).start()
 
@@ -90,13 +91,28 @@ class AdminListener:
     async def _explain(self, request: web.Request) -> web.Response:
         """GET /explain?client=IP&name=NAME&type=TYPE&transport=udp|tcp; type and transport may be left out."""
         wanted = request.query
-        transport = wanted.get("transport", "udp")
+        missing = [key for key in ("client", "name") if not wanted.get(key)]
+        if missing:
+            error = f"{' and '.join(missing)} must be given: /explain?client=IP&name=NAME[&type=A][&transport=udp]"
+            return web.json_response({"error": error}, status=400)
         try:
-            if missing := [key for key in ("client", "name") if not wanted.get(key)]:
-                raise ValueError(f"{' and '.join(missing)} must be given: /explain?client=IP&name=NAME[&type=A][&transport=udp]")
-            if transport not in {"udp", "tcp"}:
-                raise ValueError(f"transport {transport!r} is neither udp nor tcp")
-            query = self._question(wanted["name"], wanted.get("type", "A"))
-            return web.json_response(self._explain_query(wanted["client"], query, transport))
+            story = self._story(
+                wanted["client"], wanted["name"], wanted.get("type", "A"), wanted.get("transport", "udp")
+            )
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
+        return web.json_response(story)
+
+
+def _private_socket(path: Path) -> socket.socket:
+    """A listening Unix socket that only this user may connect to; what was left there is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(made.fileno(), 0o600)  # before bind: the file is never open to others
+    try:
+        made.bind(str(path))
+    except OSError:
+        made.close()
+        raise
+    return made

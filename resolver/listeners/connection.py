@@ -1,6 +1,6 @@
-"""One TCP connection of a client: queries in, answers out in the order in which they are ready (RFC 7766 section 6.2.1.1).
+"""One TCP connection of a client: queries in, answers out in the order in which they are ready.
 
-Reading stops while too many queries wait or the client leaves its answers unread, so a connection holds a bounded
+RFC 7766 section 6.2.1.1 wants that order. Reading stops while too many queries wait or the client leaves its answers unread, so a connection holds a bounded
 amount of memory whatever the client does. This module must not know DNS.
 """
 
@@ -22,7 +22,7 @@ class Handle(Protocol):
 
     def __call__(  # noqa: D102
         self, message: bytes, address: str, port: int, transport: str, received_ns: int
-    ) -> bytes | None | Coroutine[None, None, bytes | None]: ...
+    ) -> bytes | Coroutine[None, None, bytes | None] | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,10 @@ def bind_tcp(address: str, port: int) -> socket.socket:
         OSError: if the address is taken or not this machine's.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.setblocking(False)
         bound.bind((address, port))
     except OSError:
         bound.close()
