@@ -37,8 +37,8 @@ class KafkaSettings(_Settings):
     """Broker to start from, ``host:port[,host:port]``, and how long a worker may be silent before others take over."""
 
     bootstrap: str
-    session_seconds: _Seconds = 20.0
-    rebalance_seconds: _Seconds = 20.0
+    session_seconds: _Seconds = 6.0
+    rebalance_seconds: _Seconds = 3.0
 
 
 class WorkerSettings(_Settings):
@@ -61,6 +61,7 @@ class WorkerSettings(_Settings):
     directory: str
     warehouse: str = ""
     group: str = ""
+    member: str = ""
     status: str = ""
     checkpoint_seconds: _Seconds = 1.0
     batch_seconds: _Seconds = 0.25

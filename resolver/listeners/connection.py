@@ -1,7 +1,7 @@
 """One TCP connection of a client: queries in, answers out in the order in which they are ready.
 
-RFC 7766 section 6.2.1.1 wants that order. Reading stops while too many queries wait or the client leaves its answers unread, so a connection holds a bounded
-amount of memory whatever the client does. This module must not know DNS.
+RFC 7766 section 6.2.1.1 wants that order. Reading stops while too many queries wait or the client leaves its answers
+unread, so a connection holds a bounded amount of memory whatever the client does. This module must not know DNS.
 """
 
 from __future__ import annotations

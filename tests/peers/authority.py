@@ -45,8 +45,11 @@ class Authority:
             thread.join(5)
 
     def answer(self, message: bytes, *, stream: bool) -> bytes | None:
-        """The response to one query; None for a name that is never answered."""
-        query = dnslib.DNSRecord.parse(message)
+        """The response to one query; None for a name that is never answered, FORMERR for names that are not text."""
+        try:
+            query = dnslib.DNSRecord.parse(message)
+        except dnslib.DNSError:
+            return message[:2] + b"\x84\x01" + bytes(8)
         name = str(query.q.qname).rstrip(".").lower()
         kind = dnslib.QTYPE[query.q.qtype]
         self.asked[name, kind] += 1

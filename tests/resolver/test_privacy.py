@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
@@ -82,11 +82,11 @@ def test_exactly_the_shared_prefix_is_preserved(number: int, place: int, noise: 
     assert _shared(pan.pseudonym(one), pan.pseudonym(other), 32) == 31 - place
 
 
-@given(st.integers(2**64, 2**128 - 1), st.integers(0, 127))
+@given(st.integers(0, 2**128 - 1), st.integers(0, 127))
 def test_ipv6_keeps_prefixes_too(number: int, place: int) -> None:
     """The same for 128 bits."""
-    one, other = str(ip_address(number)), str(ip_address(number ^ 1 << place))
-    if any(ip_address(address).ipv4_mapped for address in (one, other)):
+    one, other = str(IPv6Address(number)), str(IPv6Address(number ^ 1 << place))
+    if any(IPv6Address(address).ipv4_mapped for address in (one, other)):
         return
     pan = CryptoPan(SAMPLE_KEY)
     assert _shared(pan.pseudonym(one), pan.pseudonym(other), 128) == 127 - place
