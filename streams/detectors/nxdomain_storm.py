@@ -76,9 +76,9 @@ class NxdomainStorm:
         return failed
 
     def _learn(self, clock: float) -> None:
-        """Once a minute, unless alerting, teach the baseline what the minute before held."""
+        """Once a minute teach the baseline what the minute before held, unless it touches a storm."""
         minute = int(clock // MINUTE)
-        if self._minute is not None and minute > self._minute and clock >= self._alerting_until:
+        if self._minute is not None and minute > self._minute and self._minute * MINUTE >= self._alerting_until:
             first = self._minute * PANES
             whole = sum(pane.failures for start, pane in self._panes.items() if first <= start < first + PANES)
             self.baseline.learn(float(whole))
