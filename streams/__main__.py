@@ -1,0 +1,43 @@
+"""``python -m streams analytics|sink --config FILE``: one Faust worker, without Faust's own command line.
+
+Prints ``ready`` once partitions are assigned and tables recovered. SIGTERM or SIGINT ends it cleanly with status 0; a
+worker that cannot go on says why in one sentence and ends with status 1, so that a supervisor starts it anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+from streams.config import ConfigError, WorkerSettings, load
+
+
+def main() -> int:
+    """Entry point; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m streams", description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("worker", choices=["analytics", "sink"])
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings, YAML")
+    arguments = parser.parse_args()
+    try:
+        settings = load(arguments.config, WorkerSettings)
+    except ConfigError as error:
+        sys.stderr.write(f"{arguments.worker}: {error}\n")
+        return 1
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from streams.worker import WorkerFailure, run
+
+    try:
+        asyncio.run(run(arguments.worker, settings))
+    except WorkerFailure as error:
+        sys.stderr.write(f"{arguments.worker}: {error}\n")
+        sys.stderr.flush()
+        os._exit(1)  # threads of a dead client may hold the interpreter for minutes
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Composition root of the stream processors: builds a Faust app with its agents, imported and registered by name.
+
+``analytics`` and ``sink`` are two apps in two consumer groups, so that a database outage never delays detection.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from schemas.topics import EVENTS
+from streams.config import WorkerSettings
+from streams.warehouse import Warehouse
+
+_MIB = 1 << 20
+# A record is a batch of thousands of events: few of them are enough to keep a worker busy.
+_BUFFERED_RECORDS = 64
+
+TABLE_OPTIONS = {
+    "driver": "rocksdict", "write_buffer_size": 8 * _MIB, "max_write_buffer_number": 2, "target_file_size_base": 16 * _MIB,
+    "block_cache_size": 16 * _MIB, "max_open_files": 256,
+}
+
+
+def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
+    """A Faust app without agents.
+
+    Args:
+        name: ``analytics`` or ``sink``.
+        settings: see WorkerSettings.
+        partitions: of dns.events; changelogs have as many.
+    """
+    kafka = settings.kafka
+    return faust.App(
+        settings.group or f"nameward-{name}",
+        broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap.split(",")],
+        store="rocksdb://",
+        datadir=Path(settings.directory).absolute(),
+        autodiscover=False,
+        web_enabled=False,
+        topic_partitions=partitions,
+        topic_replication_factor=1,
+        topic_disable_leader=True,
+        reply_create_topic=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.member or None,
+        consumer_max_fetch_size=4 * _MIB,
+        producer_max_request_size=8 * _MIB,
+        producer_acks=-1,
+        broker_session_timeout=kafka.session_seconds,
+        broker_heartbeat_interval=min(3.0, kafka.session_seconds / 3),
+        broker_rebalance_timeout=kafka.rebalance_seconds,
+        broker_request_timeout=max(30.0, kafka.session_seconds + 5),
+        broker_commit_interval=1.0,
+        broker_max_poll_records=_BUFFERED_RECORDS,
+        stream_buffer_maxsize=_BUFFERED_RECORDS,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        table_cleanup_interval=3600.0,
+        table_standby_replicas=0,
+        worker_redirect_stdouts=False,
+    )
+
+
+def build_sink(settings: WorkerSettings, warehouse: Warehouse, *, partitions: int = EVENTS.partitions) -> tuple[Any, Any]:
+    """The sink's app, and the Sink its agents share."""
+    from streams.agents import sink
+
+    app = build_app("sink", settings, partitions=partitions)
+    return app, sink.register(app, settings, warehouse)
