@@ -136,7 +136,7 @@ def _show(accounts: list[Account]) -> None:
         state = ("killed" if account.tail else "ended") if account.closed else "runs"
         table.add_row(account.source, account.started[:16], state, *(_figure(account, name) for name in _NUMBERS))
     console = Console()
-    Console(width=max(console.width, 96)).print(table)
+    Console(width=max(console.width, 100)).print(table)
     if not accounts:
         click.echo("no resolver worker has published anything yet")
 

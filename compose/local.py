@@ -14,6 +14,7 @@ from typing import Any
 from compose.console import Journal
 from compose.failure import Failure
 from compose.layout import Layout, lock
+from compose.policy_files import read_files
 from compose.ports import require_free
 from compose.stack import Stack
 from compose.tour import tour
@@ -29,13 +30,14 @@ class Ending:
     after_s: float = 0.0
 
 
-async def up(layout: Layout, journal: Journal, documents: tuple[Path, ...] = (), ending: Ending | None = None) -> None:
+async def up(layout: Layout, journal: Journal, policy: tuple[Path, ...] = (), ending: Ending | None = None) -> None:
     """Run the stack until a signal or its ending.
 
     Raises:
         Failure: if it cannot start.
     """
     ending = ending or Ending()
+    documents = read_files(policy) if policy else []
     layout.prepare()
     held = lock(layout.directory)
     check_ports(layout)
@@ -55,6 +57,7 @@ async def up(layout: Layout, journal: Journal, documents: tuple[Path, ...] = (),
                 await asyncio.wait({told}, timeout=ending.after_s or None)
     finally:
         tending.cancel()
+        await asyncio.wait({tending})
         journal.say("stack", "stopping")
         await stack.stop()
         told.cancel()

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from pathlib import Path
 
 from compose import children, renewal, seed, topics
 from compose.console import Journal
-from compose.drain import drained
 from compose.failure import Failure
 from compose.front import Front, fetch
 from compose.layout import Layout
@@ -21,6 +19,7 @@ from compose.metrics import ProcessFigures
 from compose.mirror import Mirror
 from compose.store import ping
 from compose.supervisor import Supervisor
+from schemas.documents import Document
 
 _STREAMS = ("analytics", "sink")
 _DRAIN_WITHIN_S = 5.0
@@ -33,10 +32,10 @@ class Stack:
     Args:
         layout: where it lives and listens.
         journal: where events of note go.
-        documents: YAML files of policy to put in force at the start; the demo's on the first start if there are none.
+        documents: policy to put in force at the start; the demo's on the first start if there is none.
     """
 
-    def __init__(self, layout: Layout, journal: Journal, documents: tuple[Path, ...] = ()) -> None:
+    def __init__(self, layout: Layout, journal: Journal, documents: list[Document]) -> None:
         self._layout = layout
         self._journal = journal
         self._documents = documents
@@ -202,14 +201,12 @@ class Stack:
         await self._front.close()
 
     async def _drain(self) -> None:
-        """What the embedded broker holds is lost with it: streams read it first."""
-        running = {
-            name for name in _STREAMS if name in self._supervisor.children and self._supervisor.children[name].ready
-        }
-        if "analytics" in running:
-            (group, _) = renewal.groups(_STREAMS)
-            await renewal.read_to_end(str(self._layout.kafka), group, within_s=_DRAIN_WITHIN_S)
-            await self._supervisor.stop("analytics")
-        if "sink" in running and not await drained(self._layout.clickhouse, within_s=_DRAIN_WITHIN_S):
-            late = f"not all events were stored within {_DRAIN_WITHIN_S:.0f} s; 'nameward ledger' will tell"
-            self._journal.say("sink", late, "bad")
+        """What the embedded broker holds is lost with it: streams read it first, the sink also what analytics says."""
+        for name, group in zip(_STREAMS, renewal.groups(_STREAMS), strict=True):
+            child = self._supervisor.children.get(name)
+            if child and child.ready:
+                bootstrap = str(self._layout.kafka)
+                if not await renewal.read_to_end(bootstrap, group, within_s=_DRAIN_WITHIN_S):
+                    late = f"did not read to the end within {_DRAIN_WITHIN_S:.0f} s; what it missed is lost with the broker"
+                    self._journal.say(name, late, "bad")
+            await self._supervisor.stop(name)

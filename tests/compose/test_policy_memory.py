@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from compose import seed, topics
 from compose.failure import Failure
 from compose.mirror import Mirror, Remembered, produce, read_all
+from compose.policy_files import read_files
 from compose.ports import Address
 from schemas.topics import EVENTS, OBJECTS, TOPICS
 
@@ -77,13 +78,13 @@ async def test_first_start_is_the_demo_and_the_next_what_is_remembered(kafka: Ad
     """The demo is planted once; a deleted object does not return with the next start."""
     await topics.create(str(kafka))
     first = Mirror(tmp_path / "policy.mirror")
-    assert "of the demo" in await seed.plant(first, str(kafka), (), embedded=True)
+    assert "of the demo" in await seed.plant(first, str(kafka), [], embedded=True)
     held = (await read_all(str(kafka))).objects
     assert {"Tenant/acme/acme", "Tenant/globex/globex", "DNSPolicy/-/frontend-no-com"} <= held.keys()
     del first.values.objects["Tenant/globex/globex"]
     first.save()
     second = Mirror(tmp_path / "policy.mirror")
-    assert "known from before" in await seed.plant(second, str(kafka), (), embedded=True)
+    assert "known from before" in await seed.plant(second, str(kafka), [], embedded=True)
     assert "Tenant/globex/globex" not in second.values.objects
 
 
@@ -93,7 +94,7 @@ async def test_given_documents_replace_the_demo(kafka: Address, tmp_path: Path) 
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "one.yaml").write_text(TENANT)
     mirror = Mirror(tmp_path / "policy.mirror")
-    await seed.plant(mirror, str(kafka), (tmp_path / "policy",), embedded=True)
+    await seed.plant(mirror, str(kafka), read_files([tmp_path / "policy"]), embedded=True)
     assert list((await read_all(str(kafka))).objects) == ["Tenant/initech/initech"]
 
 
@@ -101,7 +102,7 @@ async def test_apache_kafka_keeps_its_own_objects(kafka: Address, tmp_path: Path
     """On a broker that remembers, the demo is added only where no object was ever written."""
     await topics.create(str(kafka))
     await produce(str(kafka), Remembered(objects={"Tenant/x/x": b"{}"}))
-    await seed.plant(Mirror(tmp_path / "policy.mirror"), str(kafka), (), embedded=False)
+    await seed.plant(Mirror(tmp_path / "policy.mirror"), str(kafka), [], embedded=False)
     assert list((await read_all(str(kafka))).objects) == ["Tenant/x/x"]
 
 
@@ -110,7 +111,7 @@ def test_wrong_document_names_file_and_key_path(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(TENANT.replace("default: allow", "default: maybe"))
     with pytest.raises(Failure, match=r"bad.yaml: document 1: spec.default"):
-        seed.objects_of_files([bad])
+        read_files([bad])
 
 
 async def test_recall_reads_the_stores_memory(store: Address, tmp_path: Path) -> None:
