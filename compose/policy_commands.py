@@ -186,7 +186,7 @@ def _table(objects: list[PolicyObject]) -> None:
 
     table = Table("KIND", "NAME", "TENANTS", "WHAT", box=box.SIMPLE_HEAD, pad_edge=False)
     for obj in objects:
-        table.add_row(kind_of(obj), obj.metadata.name, _tenants(obj), _what(obj))
+        table.add_row(kind_of(obj), obj.metadata.name, _tenants(obj), summary(obj))
     Console().print(table, highlight=False, markup=False)
 
 
@@ -194,7 +194,8 @@ def _tenants(obj: PolicyObject) -> str:
     return "" if isinstance(obj, Tenant) else ", ".join(obj.spec.tenants) or "all"
 
 
-def _what(obj: PolicyObject) -> str:
+def summary(obj: PolicyObject) -> str:
+    """What an object says, in one line."""
     if isinstance(obj, Tenant):
         subnets = [subnet for match in obj.spec.clients for subnet in match.subnets]
         audit = ", in audit" if obj.spec.mode == "audit" else ""

@@ -136,6 +136,7 @@ async def wait_in_force(bootstrap: str, offset: int, keys: Iterable[str], timeou
         Failure: if the broker does not answer.
     """
     statuses: dict[str, PolicyStatus] = {}
+    concerned = frozenset(keys)
     deadline = time.monotonic() + timeout_s
     async with following(bootstrap, STATUS.name) as (consumer, partition):
         end = (await consumer.end_offsets([partition]))[partition]
@@ -143,7 +144,7 @@ async def wait_in_force(bootstrap: str, offset: int, keys: Iterable[str], timeou
         consumer.seek(partition, max(begin, end - _STATUSES))
         async for record in _read_to_end(consumer, partition):
             _hear(statuses, record)
-        while (outcome := _judge(statuses, offset, frozenset(keys))).silent and time.monotonic() < deadline:
+        while (outcome := judge(statuses, offset, concerned, datetime.now(UTC))).silent and time.monotonic() < deadline:
             for record in (await consumer.getmany(timeout_ms=100)).get(partition, []):
                 _hear(statuses, record)
     return outcome
@@ -157,9 +158,9 @@ def _hear(statuses: dict[str, PolicyStatus], record: ConsumerRecord) -> None:
     statuses[status.resolver] = status
 
 
-def _judge(statuses: Mapping[str, PolicyStatus], offset: int, keys: frozenset[str]) -> Outcome:
+def judge(statuses: Mapping[str, PolicyStatus], offset: int, keys: frozenset[str], now: datetime) -> Outcome:
+    """What the last word of each worker means for a change (see wait_in_force)."""
     outcome = Outcome()
-    now = datetime.now(UTC)
     for name, status in sorted(statuses.items()):
         age = (now - status.time).total_seconds()
         if status.stopped or age > LIVE_S:

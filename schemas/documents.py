@@ -234,3 +234,13 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - pyyaml's signature
         return super().increase_indent(flow, False)  # noqa: FBT003 - pyyaml's signature
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # pyyaml folds the line breaks of Unicode to spaces unless they stand between double quotes
+    style = '"' if not _LINE_BREAKS.isdisjoint(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_LINE_BREAKS = frozenset("\r\x85\u2028\u2029")
+_Dumper.add_representer(str, _text)
