@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import faust
 
 from schemas.topics import EVENTS
+from streams.agents import events, sink
 from streams.config import WorkerSettings
 from streams.warehouse import Warehouse
 
 _MIB = 1 << 20
 # A record is a batch of thousands of events: few of them are enough to keep a worker busy.
 _BUFFERED_RECORDS = 64
+
+
+def _member(name: str, settings: WorkerSettings) -> str:
+    """Slot of a worker by default: one per directory, since no two workers share tables."""
+    return f"{name}-{crc32(str(Path(settings.directory).absolute()).encode()):08x}"
+
 
 TABLE_OPTIONS = {
     "driver": "rocksdict", "write_buffer_size": 8 * _MIB, "max_write_buffer_number": 2, "target_file_size_base": 16 * _MIB,
@@ -47,7 +55,8 @@ def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
         key_serializer="raw",
         value_serializer="raw",
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=settings.member or None,
+        # A slot that returns is the same member: no rebalance, no waiting for its former self to be missed.
+        consumer_group_instance_id=settings.member or _member(name, settings),
         consumer_max_fetch_size=4 * _MIB,
         producer_max_request_size=8 * _MIB,
         producer_acks=-1,
@@ -68,7 +77,11 @@ def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
 
 def build_sink(settings: WorkerSettings, warehouse: Warehouse, *, partitions: int = EVENTS.partitions) -> tuple[Any, Any]:
     """The sink's app, and the Sink its agents share."""
-    from streams.agents import sink
-
     app = build_app("sink", settings, partitions=partitions)
     return app, sink.register(app, settings, warehouse)
+
+
+def build_analytics(settings: WorkerSettings, warehouse: Warehouse | None, *, partitions: int = EVENTS.partitions) -> tuple[Any, Any]:
+    """The app of analytics, and the Analytics its agents share."""
+    app = build_app("analytics", settings, partitions=partitions)
+    return app, events.register(app, settings, partitions=partitions, table_options=TABLE_OPTIONS, warehouse=warehouse)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from schemas.topics import EVENTS, TOPICS
-from streams.app import build_sink
+from streams.app import build_analytics, build_sink
 from streams.config import WorkerSettings
 from streams.warehouse import WarehouseError
 from streams.warehouse.connect import connect
@@ -41,15 +41,18 @@ async def run(name: str, settings: WorkerSettings) -> None:
     if stop.is_set():
         waiting.cancel()
         return
-    await _serve(_build(name, settings, waiting.result()), stopping)
+    app, _ = _build(name, settings, waiting.result())
+    await _serve(app, stopping)
 
 
-def _build(name: str, settings: WorkerSettings, partitions: int) -> Any:
+def _build(name: str, settings: WorkerSettings, partitions: int) -> tuple[Any, Any]:
     try:
-        app, _ = build_sink(settings, connect(settings.warehouse), partitions=partitions)
+        if name == "sink":
+            return build_sink(settings, connect(settings.warehouse), partitions=partitions)
+        warehouse = connect(settings.warehouse) if settings.warehouse else None
+        return build_analytics(settings, warehouse, partitions=partitions)
     except WarehouseError as error:
         raise WorkerFailure(str(error)) from error
-    return app
 
 
 async def _serve(app: Any, stopping: asyncio.Task[bool]) -> None:

@@ -17,7 +17,7 @@ from streams.warehouse import Warehouse
 
 _OBJECTS = """SELECT key, body FROM nameward.policy_objects FINAL WHERE NOT deleted ORDER BY key"""
 _OVERLAYS = """SELECT body FROM (SELECT tenant, body FROM nameward.overlays FINAL ORDER BY version DESC LIMIT 1 BY tenant) ORDER BY tenant"""
-_ALERTS = """SELECT body FROM nameward.alerts_now WHERE state != 'closed' ORDER BY tenant, id"""
+_ALERTS = """SELECT body FROM nameward.alerts_now WHERE changed > now() - INTERVAL 30 DAY ORDER BY tenant, id"""
 _BASELINES = """SELECT tenant, name, value FROM nameward.baselines FINAL"""
 
 
@@ -38,13 +38,19 @@ def overlays(warehouse: Warehouse) -> dict[str, Overlay]:
     return {overlay.tenant: overlay for overlay in decoded}
 
 
-def open_alerts(warehouse: Warehouse) -> dict[str, list[Alert]]:
-    """Alerts whose last word is not ``closed``, by tenant."""
+def alerts(warehouse: Warehouse) -> dict[str, list[Alert]]:
+    """Last word of each alert of the last 30 days, by tenant; open ones go on, closed ones keep counting revisions."""
     found: dict[str, list[Alert]] = {}
     for (body,) in warehouse.query(_ALERTS):
         alert = msgspec.json.decode(body, type=Alert)
         found.setdefault(alert.tenant, []).append(alert)
     return found
+
+
+def open_alerts(warehouse: Warehouse) -> dict[str, list[Alert]]:
+    """Alerts whose last word is not ``closed``, by tenant."""
+    last = {tenant: [alert for alert in known if alert.state != "closed"] for tenant, known in alerts(warehouse).items()}
+    return {tenant: known for tenant, known in last.items() if known}
 
 
 def baselines(warehouse: Warehouse) -> dict[str, dict[str, float]]:
