@@ -66,7 +66,7 @@ def test_verified_together_with_what_is_there(tmp_path: Path) -> None:
 
 def test_the_newcomer_is_at_fault(tmp_path: Path) -> None:
     """Of two tenants claiming the same subnet the one being applied is wrong, not the one that is there."""
-    with pytest.raises(Failure, match="Tenant/globex .* claimed by tenant 'acme'"):
+    with pytest.raises(Failure, match=r"Tenant/globex .* claimed by tenant 'acme'"):
         check_together(read_files(written(tmp_path, a=tenant("globex", 1))), objects(tenant("acme", 1)))
 
 

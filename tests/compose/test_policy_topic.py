@@ -45,4 +45,4 @@ def test_every_live_worker_counts() -> None:
 def test_nobody_is_live() -> None:
     """Without workers there is nothing to wait for."""
     outcome = judge({}, 7, frozenset(), NOW)
-    assert not (outcome.confirmed or outcome.refused or outcome.silent)
+    assert (outcome.confirmed, outcome.refused, outcome.silent) == ([], {}, {})

@@ -26,8 +26,7 @@ from schemas.objects import encode_object
 from schemas.signals import encode_signal
 from tests.integration.kafka import ApacheKafka
 from tests.peers.authority import free_port
-from tests.resolver.policy.written import objects, overlay, rules, tenant
-from tests.resolver.policy.written import entry as written_entry
+from tests.resolver.policy.written import entry, objects, overlay, rules, tenant
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -55,7 +54,7 @@ class EmbeddedBroker:
 
 @pytest.fixture
 def quiet() -> Iterator[None]:
-    """aiokafka tells of every attempt to reach a broker that is away."""
+    """Without what aiokafka tells of every attempt to reach a broker that is away."""
     logger = logging.getLogger("aiokafka")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -212,9 +211,9 @@ async def test_an_overlay_comes_and_expires_by_itself(node: EmbeddedBroker | Apa
     async with resolver(node.bootstrap, tmp_path / "s") as (store, _):
         await eventually(lambda: store.objects)
         life = time.time() - 1_800_000_000.0 + 1.5
-        brief = overlay(written_entry("*", life=life, age=-life + 1.5))
+        brief = overlay(entry("*", life=life, age=-life + 1.5))
         await write(node.bootstrap, "policy.overlays", ("acme", encode_signal(brief)))
-        await eventually(lambda: store.current.tenants["acme"].rules.ordered())
+        await eventually(lambda: len(store.current.tenants["acme"].rules.ordered()) == 1)
         epoch = store.epoch
         await eventually(lambda: not store.current.tenants["acme"].rules.ordered())
         assert store.epoch > epoch
