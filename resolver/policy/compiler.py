@@ -36,6 +36,7 @@ class Memo:
     parts: dict[str, tuple[PolicyObject, Parts, list[Problem]]] = field(default_factory=dict)
     views: Views = field(default_factory=Views)
     last: tuple[Mapping[str, PolicyObject], Sorted] | None = None
+    verified: Mapping[str, PolicyObject] | None = None
 
     def look_at(self, objects: Mapping[str, PolicyObject]) -> None:
         """Compile the objects that are new; forget those that are gone."""
@@ -73,7 +74,9 @@ def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> lis
     wrong = {problem.key for problem in alone}
     # A tenant that is wrong in itself is still known by name: its mistakes are not those of the policies naming it.
     known = {key: memo.parts[key][:2] for key in objects if key not in wrong or isinstance(objects[key], Tenant)}
-    return alone + [problem for problem in find_conflicts(known) if problem.key not in wrong]
+    problems = alone + [problem for problem in find_conflicts(known) if problem.key not in wrong]
+    memo.verified = None if any(not problem.dangling for problem in problems) else objects
+    return problems
 
 
 def overlay_key(tenant: str) -> str:
@@ -117,7 +120,7 @@ def compile_policy(
     """
     memo = memo or Memo()
     if memo.last is None or memo.last[0] is not objects:
-        problems = verify(objects, memo)
+        problems = verify(objects, memo) if memo.verified is not objects else []
         if any(not problem.dangling for problem in problems):
             raise PolicyError(problems)
         memo.last = (objects, sort_objects({key: memo.parts[key][:2] for key in objects}))

@@ -17,7 +17,7 @@ import idna
 T = TypeVar("T")
 ROOT = "."
 _OTHER_DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})  # RFC 3490 section 3.1
-_REFUSED = frozenset('\\()[];"@$')
+_REFUSED = frozenset(' \\()[];"@$')
 
 
 class PatternError(ValueError):
@@ -97,9 +97,9 @@ def _label(label: str, *, wild: bool) -> str:
             return idna.encode(label, uts46=True).decode("ascii")
         except idna.IDNAError as error:
             raise PatternError(f"label {label!r} is no IDNA label: {error}") from error
-    for character in label:
-        if character in _REFUSED or not "!" <= character <= "~":
-            raise PatternError(f"label {label!r} holds {character!r}, which no name may")
+    if not label.isprintable() or not _REFUSED.isdisjoint(label):
+        wrong = next(character for character in label if character in _REFUSED or not character.isprintable())
+        raise PatternError(f"label {label!r} holds {wrong!r}, which no name may")
     if len(label) > 63:
         raise PatternError(f"label {label!r} is longer than 63 octets")
     return label.lower()
@@ -153,9 +153,17 @@ class _Node(Generic[T]):
     __slots__ = ("below", "globs", "here")
 
     def __init__(self) -> None:
-        self.here: list[T] = []
-        self.below: list[T] = []
-        self.globs: list[tuple[Pattern, T]] = []
+        # most nodes hold one value in one place: lists are made when there is something to hold
+        self.here: list[T] | None = None
+        self.below: list[T] | None = None
+        self.globs: list[tuple[Pattern, T]] | None = None
+
+
+def _with(held: list[T] | None, value: T) -> list[T]:
+    if held is None:
+        return [value]
+    held.append(value)
+    return held
 
 
 class PatternIndex(Generic[T]):
@@ -183,12 +191,12 @@ class PatternIndex(Generic[T]):
         else:
             node = self._nodes.setdefault(pattern.suffix, _Node())
             if pattern.globs:
-                node.globs.append((pattern, value))
+                node.globs = _with(node.globs, (pattern, value))
                 return
             if pattern.kind != "below":
-                node.here.append(value)
+                node.here = _with(node.here, value)
             if pattern.kind != "exact":
-                node.below.append(value)
+                node.below = _with(node.below, value)
 
     def walk(self, names: list[str]) -> Iterator[T]:
         """Values for a name given as its suffixes (see `suffixes`), those of longer suffixes first."""
@@ -200,7 +208,7 @@ class PatternIndex(Generic[T]):
                     continue
                 if node.globs:
                     yield from _globbed(node.globs, names, depth)
-                yield from node.below if depth else node.here
+                yield from (node.below if depth else node.here) or ()
         if self._rootless and names[0] != ROOT:
             yield from _globbed(self._rootless, names, len(names))
         yield from self._any

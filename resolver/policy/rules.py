@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
@@ -24,6 +24,8 @@ TERMINAL = frozenset({"allow", "deny", "redirect"})
 _BLOCKED, _FORGED_ANSWER = 15, 4  # RFC 8914 section 4
 _MODES = ("off", "audit", "enforce")
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
+
+_NOTHING: PatternIndex[bool] = PatternIndex()
 
 Report = Callable[[str, str], None]
 """Takes a key path and what is wrong there."""
@@ -46,7 +48,7 @@ class CompiledRule:
     tier: str
     action: str
     patterns: tuple[Pattern, ...] = ()
-    excluded: PatternIndex[bool] = field(default_factory=PatternIndex)
+    excluded: PatternIndex[bool] = _NOTHING
     qtypes: frozenset[str] = frozenset()
     transports: frozenset[str] = frozenset()
     labels: tuple[tuple[str, str], ...] = ()
@@ -109,7 +111,7 @@ def _compile(owner: str, spec: DNSPolicySpec, rule: Rule, place: int, report: Re
         tier=spec.tier,
         action=rule.action,
         patterns=parse_patterns(rule.match.qname, ".match.qname", report),
-        excluded=PatternIndex((pattern, True) for pattern in excluded),
+        excluded=PatternIndex((pattern, True) for pattern in excluded) if excluded else _NOTHING,
         qtypes=_qtypes(rule.match.qtype, report),
         transports=frozenset(rule.match.transport),
         labels=tuple(sorted(rule.clients.match_labels.items())),

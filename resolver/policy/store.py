@@ -56,7 +56,8 @@ class PolicyStore:
     """
 
     def __init__(self) -> None:
-        self.current = Compiled(0, _version({}, {}), {}, SubnetIndex([]))
+        self._digest = _digest({})
+        self.current = Compiled(0, _version(self._digest, {}), {}, SubnetIndex([]))
         self.objects_offset = 0
         self.overlays_offset = 0
         self.refusals: list[Refusal] = []
@@ -131,10 +132,11 @@ class PolicyStore:
             self._good, refused = _acceptable(self._wanted, self._good, self._memo)
             unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
             self._object_refusals = unreadable + [_refusal(problem) for problem in refused]
+            self._digest = _digest(self._good)
             self._changed = False
         wrong_overlays = [_refusal(problem) for problems in self._overlay_problems.values() for problem in problems]
         self.refusals = self._object_refusals + wrong_overlays
-        version = _version(self._good, self._overlays)
+        version = _version(self._digest, self._overlays)
         self.current = compile_policy(
             self._good, self._overlays, now=now, version=version, epoch=self.epoch + 1, memo=self._memo
         )
@@ -203,10 +205,15 @@ def _acceptable(
                 chosen[key] = last
 
 
-def _version(objects: Mapping[str, PolicyObject], overlays: Mapping[str, Overlay]) -> str:
+def _digest(objects: Mapping[str, PolicyObject]) -> bytes:
     digest = sha256()
     for key in sorted(objects):
         digest.update(encode_object(objects[key]))
+    return digest.digest()
+
+
+def _version(objects: bytes, overlays: Mapping[str, Overlay]) -> str:
+    digest = sha256(objects)
     for tenant in sorted(overlays):
         digest.update(encode_signal(overlays[tenant]))
     return digest.hexdigest()[:12]
