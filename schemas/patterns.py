@@ -1,7 +1,7 @@
 """The truth table of domain patterns: does this pattern cover this name?
 
-One name, one pattern; whoever has thousands of patterns builds an index and proves it against this table. Case-insensitive,
-absolute, no regular expressions. Must not know where patterns come from or what a match leads to.
+One name, one pattern; whoever has thousands of patterns builds an index and proves it against this table.
+Case-insensitive, absolute, no regular expressions. Must not know where patterns come from or what a match leads to.
 
 | pattern | covers |
 |---|---|
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 
 def normal(name: str) -> str:
-    """Name or pattern in lower case, absolute without the final dot, IDNA in A-labels where it is written in Unicode."""
+    """Name or pattern in lower case, without the final dot, Unicode labels as A-labels."""
     name = name.lower()
     if len(name) > 1:
         name = name.removesuffix(".")
@@ -78,4 +78,6 @@ def overlaps(pattern: str, domain: str) -> bool:
     fixed = pattern.rpartition("*")[2].lstrip(".")
     if "*" in pattern and not pattern.rpartition("*")[2].startswith("."):
         fixed = fixed.partition(".")[2]  # the star ends inside this label
-    return not fixed or fixed == domain or fixed.endswith("." + domain) or domain.endswith("." + fixed) and pattern[0] in "*."
+    if not fixed or fixed == domain or fixed.endswith(f".{domain}"):
+        return True
+    return pattern[0] in "*." and domain.endswith(f".{fixed}")

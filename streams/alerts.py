@@ -1,8 +1,8 @@
 """Alerts with state: open, updated, closed; one id for one ongoing thing; told again only when it matters.
 
-An update is told at most every UPDATE_EVERY seconds unless the severity rises; severity never falls while an alert is open. It closes QUIET
-seconds after it was last seen. At most MOST_OPEN are open and MOST_NEW open per minute and tenant; what is suppressed is counted in the next
-alert's evidence. Must not know detectors' inner life or policy.
+An update is told at most every UPDATE_EVERY seconds unless the severity rises; severity never falls while an alert is
+open. It closes QUIET seconds after it was last seen. At most MOST_OPEN are open and MOST_NEW open per minute and
+tenant; what is suppressed is counted in the next alert's evidence. Must not know detectors' inner life or policy.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ class AlertBook:
         return [self._open[key].alert for key in sorted(self._open)]
 
     def observe(self, finding: Finding, now: float) -> tuple[Alert | None, Alert | None]:
-        """Take in a finding; (alert as it stands now, the same if it is to be told). Both None when it was suppressed."""
+        """Take in a finding; (alert as it stands now, the same if it is to be told).
+
+        Both None when it was suppressed.
+        """
         key = alert_id(self.tenant, finding.detector, finding.subject)
         here = self._open.get(key)
         if here is None:
@@ -70,9 +73,13 @@ class AlertBook:
             return fresh, fresh
         rises = rank(finding.severity) > rank(here.alert.severity)
         seen = max(here.alert.last_seen, moment(finding.seen))
-        current = self._alert(key, finding, "updated", here.alert.revision + 1, here.alert.first_seen, now)
+        current = self._alert(
+            key, finding, "updated", revision=here.alert.revision + 1, first_seen=here.alert.first_seen, now=now
+        )
         if not rises:
-            current = msgspec.structs.replace(current, severity=here.alert.severity, severity_reason=here.alert.severity_reason)
+            current = msgspec.structs.replace(
+                current, severity=here.alert.severity, severity_reason=here.alert.severity_reason
+            )
         current = msgspec.structs.replace(current, last_seen=seen)
         if rises or finding.seen - here.told >= UPDATE_EVERY:
             self._open[key] = _Open(current, finding.seen)
@@ -89,19 +96,41 @@ class AlertBook:
         if self._suppressed:
             finding = replace(finding, evidence={**finding.evidence, "suppressed_alerts": self._suppressed})
             self._suppressed = 0
-        alert = self._alert(key, finding, "open", self._revisions.pop(key, 0) + 1, moment(finding.seen), now)
+        alert = self._alert(
+            key, finding, "open", revision=self._revisions.pop(key, 0) + 1, first_seen=moment(finding.seen), now=now
+        )
         self._open[key] = _Open(alert, finding.seen)
         return alert
 
     def _alert(
-        self, key: str, finding: Finding, state: Literal["open", "updated"], revision: int, first_seen: datetime, now: float
+        self,
+        key: str,
+        finding: Finding,
+        state: Literal["open", "updated"],
+        *,
+        revision: int,
+        first_seen: datetime,
+        now: float,
     ) -> Alert:
         return Alert(
-            id=key, tenant=self.tenant, detector=finding.detector, subject=finding.subject, state=state, revision=revision,
-            severity=finding.severity, severity_reason=finding.reason, title=finding.title, first_seen=first_seen,
-            last_seen=moment(finding.seen), changed=moment(now), evidence=finding.evidence, samples=finding.samples,
-            workloads=finding.workloads, clients=finding.clients, suggested=finding.suggested,
-        )  # fmt: skip
+            id=key,
+            tenant=self.tenant,
+            detector=finding.detector,
+            subject=finding.subject,
+            state=state,
+            revision=revision,
+            severity=finding.severity,
+            severity_reason=finding.reason,
+            title=finding.title,
+            first_seen=first_seen,
+            last_seen=moment(finding.seen),
+            changed=moment(now),
+            evidence=finding.evidence,
+            samples=finding.samples,
+            workloads=finding.workloads,
+            clients=finding.clients,
+            suggested=finding.suggested,
+        )
 
     def annotate(self, alert: Alert, note: str) -> Alert:
         """The same alert with a word about policy in its evidence."""
@@ -124,7 +153,10 @@ class AlertBook:
         return closed
 
     def resume(self, alerts: Iterable[Alert]) -> None:
-        """Go on with alerts told before a restart (last word of each): open ones stay open, closed ones keep their revision."""
+        """Go on with alerts told before a restart (last word of each).
+
+        Open ones stay open, closed ones keep their revision.
+        """
         for alert in alerts:
             if alert.tenant != self.tenant or alert.id in self._open:
                 continue

@@ -1,70 +1,44 @@
-"""One tenant's analysis: query events in, telemetry, alerts, context signals and overlays out. The only door for agents.
+"""One tenant's analysis: events in; telemetry, alerts, signals, overlays out. The only door for agents.
 
 On the path: codec -> split_by_tenant -> TenantState.update (here) -> topics. Knows columns and values; must not know
 Kafka, Faust, clocks or where state is kept. Event time drives windows; ``now`` only closes what went idle.
 
 How to keep the state (one table, keys ``(tenant, part)``, bytes values):
 
-- after every ``update``/``tick``/``configure``/``restore`` write what ``dirty()`` returns, in its order: part ``main`` (with the high-water of each
-  (source, epoch)) comes last, so that a write cut short is simply replayed; None means delete the part;
+- after every ``update``/``tick``/``configure``/``restore`` write what ``dirty()`` returns, in its order: part
+  ``main`` (with the high-water of each (source, epoch)) comes last, so that a write cut short is simply replayed;
+  None means delete the part;
 - ``TenantState.load(tenant, get, settings)`` asks ``get("main")`` first and then only for parts main names;
 - ``to_bytes``/``from_bytes`` hold everything in one value; fine for tests and small tenants, not per batch.
 
-A replayed row is skipped (its sequence is not above the high-water), so a batch may be given any number of times. Small
-batches of many tenants are cheaper when several records are concatenated before they are split (``stream.take``).
+A replayed row is skipped (its sequence is not above the high-water), so a batch may be given any number of times.
+Small batches of many tenants are cheaper when several records are concatenated before they are split
+(``stream.take``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
-from schemas.objects import Feedback, TenantSpec
-from schemas.signals import Alert, ContextSignal, Overlay, OverlayEntry, Telemetry
-from streams.alerts import AlertBook, moment
+from schemas.signals import Alert, Overlay, OverlayEntry
+from streams.alerts import AlertBook
 from streams.columns import TenantRows, split_by_tenant
 from streams.context import OverlayBook, signal_of
 from streams.detectors import DETECTORS
 from streams.detectors.finding import Detector, Finding, Scene
 from streams.highwater import HighWater
 from streams.parts import Parts, pack, unpack
+from streams.standings import Standings
 from streams.telemetry import LATENESS, TelemetryWindows
+from streams.tenant import Findings, TenantSettings
 
 __all__ = ["Findings", "TenantRows", "TenantSettings", "TenantState", "split_by_tenant"]
 
 AHEAD = 5.0
 """Seconds an event's time may be ahead of processing time; what is further ahead counts as this."""
-
-STANDING_EVERY = 60.0
-_STANDING_LIFE = 180.0
-
-
-@dataclass(frozen=True, slots=True)
-class TenantSettings:
-    """What the tenant's operator decided: feedback, and the patterns of names its own servers resolve."""
-
-    feedback: Feedback = field(default_factory=Feedback)
-    internal: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, spec: TenantSpec) -> TenantSettings:
-        """Settings of a Tenant object."""
-        internal = tuple(pattern for group in spec.upstreams for pattern in group.suffixes)
-        return cls(feedback=spec.feedback, internal=internal)
-
-
-@dataclass(slots=True)
-class Findings:
-    """What one call found, ready for its topics; every message may be sent again without harm."""
-
-    telemetry: list[Telemetry] = field(default_factory=list)
-    alerts: list[Alert] = field(default_factory=list)
-    signals: list[ContextSignal] = field(default_factory=list)
-    overlays: list[Overlay] = field(default_factory=list)
 
 
 class TenantState:
@@ -82,7 +56,7 @@ class TenantState:
         self._overlay = OverlayBook(tenant)
         self._clock = 0.0
         self._busy_at: float | None = None
-        self._standing_at: dict[str, tuple[str, float]] = {}
+        self._standings = Standings(tenant)
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
@@ -97,7 +71,8 @@ class TenantState:
         """Take in rows of this tenant (any number of sources).
 
         Args:
-            columns: a record batch (schema events.SCHEMA) of this tenant alone, or rows from split_by_tenant; rows already seen are skipped.
+            columns: a record batch (schema events.SCHEMA) of this tenant alone, or rows from split_by_tenant; rows
+                already seen are skipped.
             now: processing time, Unix seconds.
         """
         self._busy_at = now
@@ -150,7 +125,8 @@ class TenantState:
         if gone:
             found.overlays.append(self._overlay.overlay())
         del found.overlays[:-1]  # each holds everything: the last one says it all
-        self._tell_standing(clock, now, found)
+        if self._clock:
+            found.signals.extend(self._standings.due(self._detectors.values(), clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
 
     def _forget(self, entry: OverlayEntry) -> None:
@@ -158,54 +134,48 @@ class TenantState:
         if entry.mode == "enforce" and entry.detector in self._detectors:
             self._detectors[entry.detector].forget(entry.pattern.lstrip("*."))
 
-    def _tell_standing(self, clock: float, now: float, found: Findings) -> None:
-        if not self._clock:
-            return
-        for name, detector in self._detectors.items():
-            standing = detector.standing(clock)
-            state, at = self._standing_at.get(name, ("", 0.0))
-            if state == standing.state and now - at < STANDING_EVERY:
-                continue
-            self._standing_at[name] = (standing.state, now)
-            found.signals.append(ContextSignal(
-                tenant=self.tenant, kind="detector", subject=name, value=standing.state, source=name, reason=standing.reason,
-                created=moment(now), expires=moment(now + _STANDING_LIFE),
-            ))  # fmt: skip
-
     def dirty(self) -> dict[str, bytes | None]:
         """Parts that changed since the last call, in the order to write them; None deletes a part."""
         if not self._changed:
             return {}
         self._changed = False
         core = {
-            "clock": self._clock, "seen": self._seen.save(), "telemetry": self._telemetry.save(self._parts),
+            "clock": self._clock,
+            "seen": self._seen.save(),
+            "telemetry": self._telemetry.save(self._parts),
             "detectors": {name: detector.save(self._parts) for name, detector in self._detectors.items()},
-            "alerts": self._alerts.save(), "overlay": self._overlay.save(),
-        }  # fmt: skip
+            "alerts": self._alerts.save(),
+            "overlay": self._overlay.save(),
+        }
         self._parts.put("core", pack(core))
         return self._parts.flush()
 
     @classmethod
-    def load(cls, tenant: str, get: Callable[[str], bytes | None], settings: TenantSettings | None = None) -> TenantState:
+    def load(
+        cls, tenant: str, get: Callable[[str], bytes | None], settings: TenantSettings | None = None
+    ) -> TenantState:
         """State from its parts; a fresh one when there is no ``main``.
 
         Raises:
             ValueError: if a part is missing.
         """
         state = cls(tenant, settings)
-        state._parts, values = Parts.load(get)
-        if not values:
-            return state
-        core: dict[str, Any] = unpack(values["core"])
-        state._clock = core["clock"]
-        state._seen.load(core["seen"])
-        state._telemetry.load(core["telemetry"], values)
-        for name, rest in core["detectors"].items():
-            if name in state._detectors:
-                state._detectors[name].load(rest, values)
-        state._alerts.load(core["alerts"])
-        state._overlay.load(core["overlay"])
+        state._load(get)
         return state
+
+    def _load(self, get: Callable[[str], bytes | None]) -> None:
+        self._parts, values = Parts.load(get)
+        if not values:
+            return
+        core: dict[str, Any] = unpack(values["core"])
+        self._clock = core["clock"]
+        self._seen.load(core["seen"])
+        self._telemetry.load(core["telemetry"], values)
+        for name, rest in core["detectors"].items():
+            if name in self._detectors:
+                self._detectors[name].load(rest, values)
+        self._alerts.load(core["alerts"])
+        self._overlay.load(core["overlay"])
 
     def to_bytes(self) -> bytes:
         """The whole state in one value; the next dirty() then writes everything again."""
@@ -220,10 +190,7 @@ class TenantState:
     def from_bytes(cls, tenant: str, value: bytes, settings: TenantSettings | None = None) -> TenantState:
         """State from ``to_bytes``."""
         written: dict[str, bytes] = unpack(value) if value else {}
-        state = cls.load(tenant, written.get, settings)
-        state._parts = Parts()
-        state._touch()
-        return state
+        return cls.load(tenant, written.get, settings)
 
     def _touch(self) -> None:
         self._changed = True
@@ -233,7 +200,11 @@ class TenantState:
 
     def baselines(self) -> dict[str, float]:
         """What was learnt, as plain values for the warehouse (name -> number)."""
-        return {f"{name}/{key}": value for name, detector in self._detectors.items() for key, value in detector.learnt().items()}
+        return {
+            f"{name}/{key}": value
+            for name, detector in self._detectors.items()
+            for key, value in detector.learnt().items()
+        }
 
     def restore(
         self,
@@ -255,7 +226,11 @@ class TenantState:
         self._changed = True
         self._alerts.resume(alerts)
         for name, detector in self._detectors.items():
-            values = {key.removeprefix(f"{name}/"): value for key, value in (baselines or {}).items() if key.startswith(f"{name}/")}
+            values = {
+                key.removeprefix(f"{name}/"): value
+                for key, value in (baselines or {}).items()
+                if key.startswith(f"{name}/")
+            }
             if values:
                 detector.relearn(values)
         if overlay is not None:

@@ -1,7 +1,7 @@
 """What is normal for one tenant: an exponentially weighted mean and variance of one value a minute, robustly started.
 
-West's incremental form of the EWMA variance. The first WARM values only fill a sample whose median and median deviation start the
-baseline, so that one wild first minute does not. Must not know what is measured.
+West's incremental form of the EWMA variance. The first WARM values only fill a sample whose median and median
+deviation start the baseline, so that one wild first minute does not. Must not know what is measured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows of a batch as numbers: dictionary codes, hashes of distinct values once per batch, views per tenant.
 
-On the path: the first step of the analysis; telemetry and detectors read TenantRows only. A batch of many tenants shares one
-EventBatch, so that a value is hashed once whoever asked for it. Must not know what is computed.
+On the path: the first step of the analysis; telemetry and detectors read TenantRows only. A batch of many tenants
+shares one EventBatch, so that a value is hashed once whoever asked for it. Must not know what is computed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,14 @@ from streams.hashing import Hashes, hash_strings
 Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
+T = TypeVar("T")
 
 # Answer types that carry no payload of the asked domain's choosing, or whose size DNSSEC and addressing explain.
 _PLAIN_TYPES = pa.array(
-    ["A", "AAAA", "NS", "SOA", "PTR", "DS", "DNSKEY", "CDS", "CDNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "HTTPS", "SVCB", "CAA", "OPT"]
+    [
+        *("A", "AAAA", "NS", "SOA", "PTR", "HTTPS", "SVCB", "CAA", "OPT"),
+        *("DS", "DNSKEY", "CDS", "CDNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM"),
+    ]
 )
 
 
@@ -61,12 +65,13 @@ class EventBatch:
         """The dictionary: distinct values by code."""
         return self._column(name)[1]
 
-    def per_value(self, name: str, what: str, compute: Callable[[pa.Array], Any]) -> Any:
+    def per_value(self, name: str, what: str, compute: Callable[[pa.Array], T]) -> T:
         """Something computed from the dictionary of a column, once per batch (`what` names it)."""
         key = (name, what)
         if key not in self._kept:
             self._kept[key] = compute(self.values(name))
-        return self._kept[key]
+        found: T = self._kept[key]
+        return found
 
     def hashes(self, name: str) -> Hashes:
         """Hash of each distinct value."""
@@ -108,7 +113,8 @@ class EventBatch:
         data = self.columns.column("answers.data").flatten().take(pa.array(wanted))
         sizes = pc.binary_length(data).to_numpy(zero_copy_only=False).astype(np.int64)
         generic = pc.starts_with(data, r"\#").to_numpy(zero_copy_only=False)  # RFC 3597 section 5: hexadecimal
-        return Payloads(rows.astype(np.int64), hash_strings(data), np.where(generic, np.maximum(sizes - 6, 0) // 2, sizes))
+        weights = np.where(generic, np.maximum(sizes - 6, 0) // 2, sizes)
+        return Payloads(rows.astype(np.int64), hash_strings(data), weights)
 
     @cached_property
     def audits(self) -> tuple[Rows, list[str]]:
@@ -149,7 +155,8 @@ class TenantRows:
 
     def equal(self, name: str, text: str) -> Mask:
         """Which of these rows have this value."""
-        return self.codes(name) == self.batch.code_of(name, text)
+        same: Mask = self.codes(name) == self.batch.code_of(name, text)
+        return same
 
     def only(self, mask: Mask) -> TenantRows:
         """Those of these rows where the mask holds."""

@@ -1,10 +1,11 @@
 """From alert to policy: context signals, and the tenant's overlay with entries that expire.
 
-An entry appears when the tenant's feedback allows it for the detector (off, audit, enforce), the severity suffices, no exempt pattern or
-popular domain overlaps it, and the cap of entries is not reached; the alert says when one of these held it back. It lives at most
-`max_duration_s`, is renewed in the second half of its life while the cause is seen, and expires otherwise. Denied attempts are no cause:
-detectors do not count them, so an enforced entry runs out, traffic flows again, and only fresh evidence blocks it anew.
-Expiry is wall time (`now`), since resolvers enforce it. Must not know how findings come about.
+An entry appears when the tenant's feedback allows it for the detector (off, audit, enforce), the severity suffices,
+no exempt pattern or popular domain overlaps it, and the cap of entries is not reached; the alert says when one of
+these held it back. It lives at most `max_duration_s`, is renewed in the second half of its life while the cause is
+seen, and expires otherwise. Denied attempts are no cause: detectors do not count them, so an enforced entry runs out,
+traffic flows again, and only fresh evidence blocks it anew. Expiry is wall time (`now`), since resolvers enforce it.
+Must not know how findings come about.
 """
 
 from __future__ import annotations
@@ -21,12 +22,51 @@ from schemas.signals import Alert, ContextSignal, Overlay, OverlayEntry
 from streams.alerts import moment
 from streams.detectors.finding import rank
 
-POPULAR = (
-    "akamai.net akamaiedge.net amazon.com amazonaws.com apple.com azure.com bing.com cloudflare.com cloudflare.net cloudfront.net "
-    "debian.org facebook.com fastly.net gmail.com github.com google.com googleapis.com gstatic.com icloud.com instagram.com linkedin.com "
-    "live.com microsoft.com microsoftonline.com mozilla.org netflix.com office.com office365.com outlook.com root-servers.net salesforce.com "
-    "slack.com ubuntu.com whatsapp.com wikipedia.org windows.com windows.net windowsupdate.com yahoo.com youtube.com zoom.us"
-).split()
+POPULAR = frozenset(
+    {
+        "akamai.net",
+        "akamaiedge.net",
+        "amazon.com",
+        "amazonaws.com",
+        "apple.com",
+        "azure.com",
+        "bing.com",
+        "cloudflare.com",
+        "cloudflare.net",
+        "cloudfront.net",
+        "debian.org",
+        "facebook.com",
+        "fastly.net",
+        "gmail.com",
+        "github.com",
+        "google.com",
+        "googleapis.com",
+        "gstatic.com",
+        "icloud.com",
+        "instagram.com",
+        "linkedin.com",
+        "live.com",
+        "microsoft.com",
+        "microsoftonline.com",
+        "mozilla.org",
+        "netflix.com",
+        "office.com",
+        "office365.com",
+        "outlook.com",
+        "root-servers.net",
+        "salesforce.com",
+        "slack.com",
+        "ubuntu.com",
+        "whatsapp.com",
+        "wikipedia.org",
+        "windows.com",
+        "windows.net",
+        "windowsupdate.com",
+        "yahoo.com",
+        "youtube.com",
+        "zoom.us",
+    }
+)
 """Domains a detector gone wrong must never take away, whatever it says."""
 
 SIGNAL_LIFE = 900.0
@@ -50,9 +90,15 @@ def mode_for(feedback: Feedback, detector: str) -> FeedbackMode:
 def signal_of(alert: Alert, now: float) -> ContextSignal:
     """The alert as a fact for rules and discovery: kind ``finding/DETECTOR``, value its severity."""
     return ContextSignal(
-        tenant=alert.tenant, kind=f"finding/{alert.detector}", subject=alert.subject, value=alert.severity, source=alert.detector,
-        reason=alert.severity_reason, created=moment(now), expires=moment(now + SIGNAL_LIFE),
-    )  # fmt: skip
+        tenant=alert.tenant,
+        kind=f"finding/{alert.detector}",
+        subject=alert.subject,
+        value=alert.severity,
+        source=alert.detector,
+        reason=alert.severity_reason,
+        created=moment(now),
+        expires=moment(now + SIGNAL_LIFE),
+    )
 
 
 class OverlayBook:
@@ -85,9 +131,16 @@ class OverlayBook:
             return Verdict(_note(here))
         expires = moment(now + life)
         entry = OverlayEntry(
-            id=alert.id, pattern=alert.suggested.pattern, action=alert.suggested.action, mode="enforce" if mode == "enforce" else "audit",
-            severity=alert.severity, reason=alert.title, detector=alert.detector, created=here.created if here else moment(now), expires=expires,
-        )  # fmt: skip
+            id=alert.id,
+            pattern=alert.suggested.pattern,
+            action=alert.suggested.action,
+            mode="enforce" if mode == "enforce" else "audit",
+            severity=alert.severity,
+            reason=alert.title,
+            detector=alert.detector,
+            created=here.created if here else moment(now),
+            expires=expires,
+        )
         self._entries[alert.id] = entry
         self._revise(now)
         return Verdict(_note(entry), changed=True)
@@ -111,7 +164,9 @@ class OverlayBook:
                 continue
             if any(overlaps(pattern, entry.pattern.lstrip("*.")) for pattern in feedback.exempt):
                 continue
-            kept[key] = msgspec.structs.replace(entry, mode="enforce" if mode == "enforce" else "audit", expires=min(entry.expires, latest))
+            kept[key] = msgspec.structs.replace(
+                entry, mode="enforce" if mode == "enforce" else "audit", expires=min(entry.expires, latest)
+            )
         if kept == self._entries:
             return False
         self._entries = kept

@@ -1,7 +1,8 @@
 """64-bit hashes of many strings at once, the same in every process and run: what all sketches stand on.
 
-A polynomial over table-mixed bytes, finished with splitmix64's mixer, computed over the whole Arrow buffer. Stable, since
-sketches are kept over restarts and merged; not a defence against someone who crafts collisions against this very table.
+A polynomial over table-mixed bytes, finished with splitmix64's mixer, computed over the whole Arrow buffer. Stable,
+since sketches are kept over restarts and merged; not a defence against someone who crafts collisions against this
+very table.
 """
 
 from __future__ import annotations

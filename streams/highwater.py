@@ -1,7 +1,7 @@
 """How far a tenant's events were seen, per (source, epoch): what makes a replay harmless.
 
-A tenant's events of one source and epoch arrive with rising sequences (one partition, one batch in flight). Bounded: of a source the
-newest epochs are kept, and anything as old as a forgotten epoch counts as seen.
+A tenant's events of one source and epoch arrive with rising sequences (one partition, one batch in flight). Bounded:
+of a source the newest epochs are kept, and anything as old as a forgotten epoch counts as seen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ class HighWater:
         """Rows above the high-water, which rises to them; a row repeated within the batch counts once."""
         if not len(rows):
             return rows
-        sources, epochs, sequences = rows.codes("source"), rows.numbers("epoch"), rows.numbers("sequence").astype(np.int64)
+        sources, epochs, sequences = (
+            rows.codes("source"),
+            rows.numbers("epoch"),
+            rows.numbers("sequence").astype(np.int64),
+        )
         if (sources == sources[0]).all() and (epochs == epochs[0]).all():  # the usual batch: one worker
             fresh = self._take(rows.batch.texts("source")[sources[0]], int(epochs[0]), sequences)
             return rows if fresh.all() else rows.only(fresh)
@@ -38,7 +42,9 @@ class HighWater:
                 fresh[ours] = self._take(rows.batch.texts("source")[source], int(epoch), sequences[ours])
         return rows.only(fresh)
 
-    def _take(self, source: str, epoch: int, sequences: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _take(
+        self, source: str, epoch: int, sequences: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> np.ndarray[Any, np.dtype[np.bool_]]:
         if epoch <= self._forgotten.get(source, -1):
             return np.zeros(len(sequences), bool)
         epochs = self._seen.setdefault(source, {})

@@ -1,7 +1,7 @@
-"""A tenant's state as named parts: only what changed is written, and a write cut short leaves the state before it intact.
+"""A tenant's state as named parts: only changes are written; a write cut short leaves the state before it intact.
 
-Each part is written under a key that alternates between two names; ``main``, written after the parts, says which one counts.
-Small parts travel inside ``main``. Must not know what the parts hold.
+Each part is written under a key that alternates between two names; ``main``, written after the parts, says which one
+counts. Small parts travel inside ``main``. Must not know what the parts hold.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 
-def pack(value: Any) -> bytes:
+def pack(value: object) -> bytes:
     """Plain values as compressed bytes."""
     encoded = _encode(value)
-    return lz4.frame.compress(encoded, content_checksum=False, store_size=True)
+    compressed: bytes = lz4.frame.compress(encoded)
+    return compressed
 
 
-def unpack(value: bytes) -> Any:
+def unpack(value: bytes) -> Any:  # noqa: ANN401 - whatever was packed
     """Inverse of pack."""
     return _decode(lz4.frame.decompress(value))
 
@@ -51,8 +52,7 @@ class Parts:
     def drop(self, name: str) -> None:
         """Remove a part."""
         self._waiting.pop(name, None)
-        self._inline.pop(name, None)
-        if name in self._stored:
+        if self._inline.pop(name, None) is not None or name in self._stored:
             self._gone.add(name)
 
     def flush(self) -> dict[str, bytes | None]:
@@ -70,9 +70,7 @@ class Parts:
             self._inline.pop(name, None)
             self._stored[name] = self._stored.get(name, 0) + 1
             written[_key(name, self._stored[name])] = value
-        for name in sorted(self._gone):
-            if self._stored.pop(name, None) is not None:
-                gone.append(name)
+        gone += [name for name in sorted(self._gone) if self._stored.pop(name, None) is not None]
         self._waiting.clear()
         self._gone.clear()
         written[MAIN] = _encode([self._stored, self._inline])

@@ -1,7 +1,7 @@
 """Mergeable sketches with fixed memory: distinct counts, heavy hitters, quantiles. All updates take whole arrays.
 
-HyperLogLog with Ertl's improved estimator (arXiv:1702.01284), SpaceSaving as a mergeable summary (Agarwal et al., PODS 2012),
-and a log-bucket quantile sketch (DDSketch: Masson, Rim, Lee, VLDB 2019). Must not know what is counted.
+HyperLogLog with Ertl's improved estimator (arXiv:1702.01284), SpaceSaving as a mergeable summary (Agarwal et al.,
+PODS 2012), and a log-bucket quantile sketch (DDSketch: Masson, Rim, Lee, VLDB 2019). Must not know what is counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class HyperLogLog:
     def add(self, hashes: Hashes) -> None:
         """Take in hashes, repeated or not."""
         index = (hashes & np.uint64((1 << self.p) - 1)).astype(np.int64)
-        _, exponent = np.frexp((hashes >> np.uint64(12)).astype(np.float64))  # the upper 52 bits, independent of the index
+        _, exponent = np.frexp(
+            (hashes >> np.uint64(12)).astype(np.float64)
+        )  # the upper 52 bits, independent of the index
         np.maximum.at(self.registers, index, (53 - exponent).astype(np.uint8))
 
     def merge(self, other: HyperLogLog) -> None:
@@ -74,7 +76,10 @@ def _tau(x: float) -> float:
 
 
 class SpaceSaving:
-    """The `capacity` most frequent items; a true count lies in [count - error, count], exact until more items than capacity came."""
+    """The `capacity` most frequent items.
+
+    A true count lies in [count - error, count], exact until more items than capacity came.
+    """
 
     __slots__ = ("capacity", "counts", "errors", "floor", "hashes", "texts")
 
@@ -88,13 +93,20 @@ class SpaceSaving:
         """Largest count an item outside the sketch can have."""
 
     def add(self, hashes: Hashes, counts: Counts, texts: Texts) -> None:
-        """Take in exact counts of distinct hashes; `texts(indices)` names some of them, asked only for items that stay."""
+        """Take in exact counts of distinct hashes.
+
+        `texts(indices)` names some of them, asked only for items that stay.
+        """
         self._join(hashes, counts, np.zeros(len(counts), np.int64), 0, texts)
 
     def merge(self, other: SpaceSaving) -> None:
         """Become the summary of both."""
         self._join(
-            other.hashes, other.counts, other.errors, other.floor, lambda some: [other.texts[key] for key in other.hashes[some].tolist()]
+            other.hashes,
+            other.counts,
+            other.errors,
+            other.floor,
+            lambda some: [other.texts[key] for key in other.hashes[some].tolist()],
         )
 
     def _join(self, hashes: Hashes, counts: Counts, errors: Counts, floor: int, texts: Texts) -> None:
@@ -113,7 +125,9 @@ class SpaceSaving:
         self.counts[here] += counts[found]
         self.errors[here] += errors[found]
         if len(fresh):
-            self._admit(hashes[fresh], counts[fresh] + self.floor, errors[fresh] + self.floor, lambda some: texts(fresh[some]))
+            self._admit(
+                hashes[fresh], counts[fresh] + self.floor, errors[fresh] + self.floor, lambda some: texts(fresh[some])
+            )
         self.floor = max(self.floor + floor, self.floor)
 
     def _admit(self, hashes: Hashes, counts: Counts, errors: Counts, texts: Texts) -> None:
@@ -175,7 +189,8 @@ class LogHistogram:
     def bucket(cls, values: NDArray[Any]) -> NDArray[np.int64]:
         """Counter of each value; zero counts as one."""
         raised = np.ceil(np.log(np.maximum(values, 1)) / log(cls.GAMMA))
-        return np.minimum(raised, cls.SIZE - 1).astype(np.int64)
+        buckets: NDArray[np.int64] = np.minimum(raised, cls.SIZE - 1).astype(np.int64)
+        return buckets
 
     def add(self, buckets: NDArray[np.int64]) -> None:
         """Take in values given by their counters (see bucket)."""

@@ -35,7 +35,19 @@ class Summary:
         capacity: items each top list keeps an eye on.
     """
 
-    __slots__ = ("bytes_in", "bytes_out", "capacity", "clients", "counts", "latency", "names", "p", "queries", "tops", "upstreams")
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "capacity",
+        "clients",
+        "counts",
+        "latency",
+        "names",
+        "p",
+        "queries",
+        "tops",
+        "upstreams",
+    )
 
     def __init__(self, p: int = 12, capacity: int = 100) -> None:
         self.p, self.capacity = p, capacity
@@ -141,7 +153,9 @@ class Summary:
             "latency_us": _quantiles(self.latency),
             "upstream_latency_us": {name: _quantiles(self.upstreams[name]) for name in sorted(self.upstreams)},
             **{
-                f"top_{name}": tuple(TopItem(item=item, count=count, error=error) for item, count, error in sketch.top(tops))
+                f"top_{name}": tuple(
+                    TopItem(item=item, count=count, error=error) for item, count, error in sketch.top(tops)
+                )
                 for name, sketch in self.tops.items()
             },
         }

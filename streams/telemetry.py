@@ -1,8 +1,8 @@
-"""Tumbling windows of event time, 10 s and 1 min, per tenant and per workload: which row counts where, and when a window is told.
+"""Tumbling windows of event time, 10 s and 1 min, per tenant and workload: which row counts where, and until when.
 
-Rows are counted once, in 10 s panes; a minute is the merge of its six panes. A pane closes when the tenant's clock (event time)
-is LATENESS past its end. An event later than that counts in the oldest open pane, under ``late``. Telemetry of the same
-(tenant, workload, window_start, window_seconds) overwrites. Must not know alerts or policy.
+Rows are counted once, in 10 s panes; a minute is the merge of its six panes. A pane closes when the tenant's clock
+(event time) is LATENESS past its end. An event later than that counts in the oldest open pane, under ``late``.
+Telemetry of the same (tenant, workload, window_start, window_seconds) overwrites. Must not know alerts or policy.
 """
 
 from __future__ import annotations

@@ -1,61 +1,32 @@
-"""Weighted distinct count per domain in a sliding window: how many bytes of different things were said under each domain.
+"""Weighted distinct count per domain in a sliding window: how many bytes of different things were said under each.
 
-The table of information heavy hitters (Ozery, Nadler, Shabtai, NDSS 2024). Every element (a hash and a weight w) has the rank -ln(u)/w,
-u uniform from its hash: of a domain's elements, the smallest rank is below t with probability 1 - exp(-t * total weight). So
+The table of information heavy hitters (Ozery, Nadler, Shabtai, NDSS 2024). Every element (a hash and a weight w) has
+the rank -ln(u)/w, u uniform from its hash: of a domain's elements, the smallest rank is below t with probability 1 -
+exp(-t * total weight). So
 
-- the `domains` domains with the smallest least rank are a sample that prefers the heavy: the paper's admission by minimum hash;
-- a domain with more than `per_domain` elements keeps those with rank below its limit t; each then stands for w / (1 - exp(-w t)) bytes
-  (Horvitz-Thompson). Up to per_domain elements the count is exact; above, the relative error is about 1 / sqrt(per_domain / 2), 6 %.
+- the `domains` domains with the smallest least rank are a sample that prefers the heavy: the paper's admission by
+  minimum hash;
+- a domain with more than `per_domain` elements keeps those with rank below its limit t; each then stands for w / (1 -
+  exp(-w t)) bytes (Horvitz-Thompson). Up to per_domain elements the count is exact; above, the relative error is
+  about 1 / sqrt(per_domain / 2), 6 %.
 
-The paper's weighted HyperLogLog is exact nowhere and, fed one hash per element instead of w, low until elements far outnumber its 4,096
-registers; this sample costs less memory for light domains, as much for heavy ones, and is exact where thresholds lie.
-Memory is bounded by `domains` and `elements`. Must not know what an element is.
+The paper's weighted HyperLogLog is exact nowhere and, fed one hash per element instead of w, low until elements far
+outnumber its 4,096 registers; this sample costs less memory for light domains, as much for heavy ones, and is exact
+where thresholds lie. Memory is bounded by `domains` and `elements`. Must not know what an element is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.hashing import Hashes, unit
+from streams.elements import BUCKET, NONE, Elements, Floats, Ints
+from streams.hashing import Hashes
 from streams.sketches import locate
 
-BUCKET = 10
-"""Seconds; how finely the table knows when an element was last seen."""
-
 IGNORED, REFRESHED, INSERTED = 0, 1, 2
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Elements:
-    """Distinct elements, sorted by hash: bytes they weigh, key of their domain, bucket they were last seen in."""
-
-    hashes: Hashes
-    weights: Floats
-    domains: Hashes
-    buckets: Ints
-
-    def __len__(self) -> int:
-        return len(self.hashes)
-
-    def only(self, chosen: NDArray[Any]) -> Elements:
-        """Some of them, in order."""
-        return Elements(self.hashes[chosen], self.weights[chosen], self.domains[chosen], self.buckets[chosen])
-
-    def ranks(self) -> Floats:
-        """Exponential rank of each."""
-        ranks: Floats = -np.log(unit(self.hashes)) / self.weights
-        return ranks
-
-
-_NONE = Elements(np.empty(0, np.uint64), np.empty(0), np.empty(0, np.uint64), np.empty(0, np.int64))
 
 
 class WeightedDistinct:
@@ -64,7 +35,7 @@ class WeightedDistinct:
     def __init__(self, seconds: int, *, domains: int = 1000, elements: int = 40_000, per_domain: int = 512) -> None:
         self.seconds = seconds
         self._most = (domains, elements, per_domain)
-        self._elements = _NONE
+        self._elements = NONE
         self._limits: Floats = np.empty(0)  # of each element: its domain's limit when it was last seen
         self.keys: Hashes = np.empty(0, np.uint64)
         self.totals: Floats = np.empty(0)
@@ -188,7 +159,7 @@ class WeightedDistinct:
         owner = np.searchsorted(self.keys, self._elements.domains)
         weights = _estimate(self._elements.weights, self._limits)
         self._counts = np.bincount(owner, minlength=len(self.keys))
-        self.totals = np.bincount(owner, weights=weights, minlength=len(self.keys))
+        self.totals = np.bincount(owner, weights=weights, minlength=len(self.keys)).astype(np.float64)
         self._least = np.full(len(self.keys), np.inf)
         np.minimum.at(self._least, owner, self._elements.ranks())
         self._keep_domains(self._counts > 0)
@@ -206,14 +177,26 @@ class WeightedDistinct:
         """Plain values for msgpack."""
         e = self._elements
         owner = np.searchsorted(self.keys, e.domains).astype(np.uint16)
-        columns = (e.hashes, e.weights.astype(np.uint16), owner, e.buckets.astype(np.uint32), self._limits,
-                   self.keys, self.totals, self._counts, self._least, self._limit)
+        columns = (
+            e.hashes,
+            e.weights.astype(np.uint16),
+            owner,
+            e.buckets.astype(np.uint32),
+            self._limits,
+            self.keys,
+            self.totals,
+            self._counts,
+            self._least,
+            self._limit,
+        )
         return [self.bucket, *(column.tobytes() for column in columns)]
 
     def unpack(self, packed: list[Any]) -> None:
         """Inverse of pack."""
         kinds = ("u8", "u2", "u2", "u4", "f8", "u8", "f8", "i8", "f8", "f8")
-        hashes, weights, owner, buckets, limits, *domains = (np.frombuffer(b, k).copy() for b, k in zip(packed[1:], kinds, strict=True))
+        hashes, weights, owner, buckets, limits, *domains = (
+            np.frombuffer(column, kind).copy() for column, kind in zip(packed[1:], kinds, strict=True)
+        )
         self.keys, self.totals, self._counts, self._least, self._limit = domains
         self._elements = Elements(hashes, weights.astype(np.float64), self.keys[owner], buckets.astype(np.int64))
         self._limits, self.bucket = limits, packed[0]
@@ -223,26 +206,3 @@ def _estimate(weights: Floats, limits: Floats) -> Floats:
     """Bytes each sampled element stands for."""
     estimates: Floats = weights / -np.expm1(-weights * limits)
     return estimates
-
-
-def gather(hashes: Hashes, weights: Floats, domains: Hashes, buckets: Ints) -> Elements:
-    """Elements from columns in any order, each hash once (the latest bucket wins)."""
-    order = np.lexsort((-buckets, hashes))
-    first = np.ones(len(order), bool)
-    first[1:] = hashes[order][1:] != hashes[order][:-1]
-    chosen = order[first]
-    usable = weights[chosen] > 0
-    chosen = chosen[usable]
-    return Elements(hashes[chosen], np.minimum(weights[chosen], 65535.0), domains[chosen], buckets[chosen])
-
-
-def pack_elements(elements: Elements, names: Mapping[int, str]) -> list[Any]:
-    """Plain values for msgpack, with the names of their domains."""
-    columns = (elements.hashes, elements.weights, elements.domains, elements.buckets)
-    return [*(column.tobytes() for column in columns), dict(names)]
-
-
-def unpack_elements(packed: list[Any]) -> tuple[Elements, dict[int, str]]:
-    """Inverse of pack_elements."""
-    columns = [np.frombuffer(b, kind).copy() for b, kind in zip(packed[:4], ("u8", "f8", "u8", "i8"), strict=True)]
-    return Elements(*columns), packed[4]

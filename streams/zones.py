@@ -1,6 +1,7 @@
 """Names that belong to the tenant itself: special-use zones, and the suffixes its own servers resolve.
 
-Search lists turn every name a client asks into failing names below such zones; detectors must know them from the Internet's.
+Search lists turn every name a client asks into failing names below such zones; detectors must know them from the
+Internet's.
 """
 
 from __future__ import annotations
@@ -17,9 +18,47 @@ from streams.columns import TenantRows
 from streams.hashing import Hashes, hash_strings
 
 SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".private", ".corp", ".home", ".home.arpa")
-"""RFC 6762, RFC 8375, ICANN's .internal, and what RFC 6762 appendix G found in use. Not .test, .example, .invalid: names there are not resolved by habit."""
+"""RFC 6762, RFC 8375, ICANN's .internal, and what RFC 6762 appendix G found in use.
 
-_TOPS = frozenset("com net org edu gov io info biz co app dev ai tv me de uk fr nl it es pl ru cn jp in br au eu us ca ch se".split())
+Not .test, .example, .invalid: names there are not resolved by habit.
+"""
+
+_TOPS = frozenset(
+    {
+        "com",
+        "net",
+        "org",
+        "edu",
+        "gov",
+        "io",
+        "info",
+        "biz",
+        "co",
+        "app",
+        "dev",
+        "ai",
+        "tv",
+        "me",
+        "de",
+        "uk",
+        "fr",
+        "nl",
+        "it",
+        "es",
+        "pl",
+        "ru",
+        "cn",
+        "jp",
+        "in",
+        "br",
+        "au",
+        "eu",
+        "us",
+        "ca",
+        "ch",
+        "se",
+    }
+)
 
 
 def zones_of(internal: tuple[str, ...]) -> tuple[str, ...]:
@@ -47,7 +86,9 @@ def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
 
 def is_own(domain: str, internal: tuple[str, ...]) -> bool:
     """Whether a domain lies in the tenant's own zones."""
-    return any(f".{domain}".endswith(zone) for zone in SPECIAL_USE) or any(matches(pattern, domain) for pattern in internal)
+    return any(f".{domain}".endswith(zone) for zone in SPECIAL_USE) or any(
+        matches(pattern, domain) for pattern in internal
+    )
 
 
 def is_expansion(qname: str, domain: str) -> bool:

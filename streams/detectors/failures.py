@@ -1,7 +1,7 @@
 """Failed names of ten seconds: exact counts, and a uniform sample of the distinct (name, client) pairs behind them.
 
-The sample keeps the pairs with the smallest hashes (bottom-k): every distinct pair is as likely in it as any other, repetitions do not
-count, samples of several panes merge. Must not know what makes a storm.
+The sample keeps the pairs with the smallest hashes (bottom-k): every distinct pair is as likely in it as any other,
+repetitions do not count, samples of several panes merge. Must not know what makes a storm.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.columns import TenantRows
 from streams.hashing import Hashes, mix, unit
@@ -33,8 +34,8 @@ class Failures:
     pairs: Hashes = field(default_factory=_nothing)
     texts: dict[int, str] = field(default_factory=dict)
 
-    def sample(self, rows: TenantRows, zone: Any, zones: tuple[str, ...]) -> None:
-        """Take in failed rows; rows of an own zone (index in `zones`, or -1) belong to that zone, whatever their registered domain."""
+    def sample(self, rows: TenantRows, zone: NDArray[np.int64], zones: tuple[str, ...]) -> None:
+        """Take in failed rows; a row of an own zone (index in `zones`, or -1) belongs to that zone."""
         batch = rows.batch
         names, clients = batch.hashes("qname")[rows.codes("qname")], batch.hashes("client")[rows.codes("client")]
         domains = batch.hashes("registered_domain")[rows.codes("registered_domain")]
@@ -60,7 +61,9 @@ class Failures:
                 codes = np.flatnonzero(np.isin(hashes, lacking))
                 texts = rows.batch.values(column).take(codes).to_pylist()
                 known |= dict(zip(hashes[codes].tolist(), texts, strict=True))
-            known |= {key: zone[1:] for key, zone in zip(zone_hashes(zones).tolist(), zones, strict=True) if key in missing}
+            known |= {
+                key: zone[1:] for key, zone in zip(zone_hashes(zones).tolist(), zones, strict=True) if key in missing
+            }
         self.texts = known
 
     def pack(self) -> list[Any]:
@@ -90,7 +93,7 @@ class Picture:
 
     @classmethod
     def of(cls, panes: list[Failures]) -> Picture:
-        """Merge panes; every sample is cut to the smallest inclusion bound, so that pairs of all panes are equally likely."""
+        """Merge panes; each sample is cut to the smallest bound, so that pairs of all are equally likely."""
         queries, failures = sum(pane.queries for pane in panes), sum(pane.failures for pane in panes)
         bound = min((int(pane.pairs[-1, 0]) for pane in panes if len(pane.pairs) >= KEPT), default=2**64 - 1)
         every = np.concatenate([pane.pairs for pane in panes])
@@ -106,10 +109,16 @@ class Picture:
         domain, domain_share, at_domain = _commonest(every, 2)
         client, client_share, of_client = _commonest(every, 3)
         return cls(
-            queries, failures, len(np.unique(every[:, 1])) / inclusion,
-            texts.get(domain, ""), domain_share, len(np.unique(at_domain[:, 3])),
-            texts.get(client, ""), client_share, len(np.unique(of_client[:, 2])),
-        )  # fmt: skip
+            queries,
+            failures,
+            len(np.unique(every[:, 1])) / inclusion,
+            texts.get(domain, ""),
+            domain_share,
+            len(np.unique(at_domain[:, 3])),
+            texts.get(client, ""),
+            client_share,
+            len(np.unique(of_client[:, 2])),
+        )
 
 
 def _commonest(pairs: Hashes, column: int) -> tuple[int, float, Hashes]:

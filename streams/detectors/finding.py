@@ -1,4 +1,7 @@
-"""What a detector hands over: one thing it sees going on, with its evidence. Alerts make state of it; must not know policy."""
+"""What a detector hands over: one thing it sees going on, with its evidence. Alerts make state of it.
+
+Must not know policy.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
 """Exfiltration and tunnelling: information heavy hitters (Ozery, Nadler, Shabtai, NDSS 2024).
 
-Per registered domain, bytes of distinct left-hand parts (direction ``names``) and of distinct answer payloads (``answers``: TXT, NULL,
-KEY, CNAME, MX, ... but no addresses) within 2, 10 and 60 minutes. Only what left the resolver counts: a denied query or one answered by
-policy carries nothing out, so an enforced block starves its own cause and is not renewed by mere attempts.
+Per registered domain, bytes of distinct left-hand parts (direction ``names``) and of distinct answer payloads
+(``answers``: TXT, NULL, KEY, CNAME, MX, ... but no addresses) within 2, 10 and 60 minutes. Only what left the
+resolver counts: a denied query or one answered by policy carries nothing out, so an enforced block starves its own
+cause and is not renewed by mere attempts.
 
-Threshold: the floor, raised (at most fourfold) to twice what the tenant's third-largest quiet domain does in peace, as a slow average; one
-domain alone cannot raise it. Reverse zones are no domains here. In the tenant's own zones failed names (search lists) do not count and the
-floor for names is ten times as high. ALLOWED names services that carry data in names by design.
+Threshold: the floor, raised (at most fourfold) to twice what the tenant's third-largest quiet domain does in peace,
+as a slow average; one domain alone cannot raise it. Reverse zones are no domains here. In the tenant's own zones
+failed names (search lists) do not count and the floor for names is ten times as high. ALLOWED names services that
+carry data in names by design.
 """
 
 from __future__ import annotations
@@ -25,16 +27,30 @@ from schemas.signals import SuggestedEntry
 from streams.columns import TenantRows, last_of_each
 from streams.detectors.finding import Finding, Scene, Standing, witnesses
 from streams.detectors.heavy_state import HeavyState
+from streams.elements import BUCKET, Elements, gather
 from streams.hashing import Hashes, hash_text, mix
 from streams.parts import Parts
-from streams.weighted_distinct import BUCKET, Elements, gather
 from streams.zones import is_expansion, is_own, own_zone, zones_of
 
 NAME = "heavy_hitters"
 ALLOWED = (
-    ".spamhaus.org", ".spamhaus.net", ".surbl.org", ".uribl.com", ".spamcop.net", ".barracudacentral.org", ".dnswl.org", ".sorbs.net",
-    ".cymru.com", ".sophosxl.net", ".mcafee.com", ".e5.sk", ".amazonses.com", ".senderbase.org", ".mailspike.net", ".abuseat.org",
-)  # fmt: skip
+    ".spamhaus.org",
+    ".spamhaus.net",
+    ".surbl.org",
+    ".uribl.com",
+    ".spamcop.net",
+    ".barracudacentral.org",
+    ".dnswl.org",
+    ".sorbs.net",
+    ".cymru.com",
+    ".sophosxl.net",
+    ".mcafee.com",
+    ".e5.sk",
+    ".amazonses.com",
+    ".senderbase.org",
+    ".mailspike.net",
+    ".abuseat.org",
+)
 """Block lists, reputation services and mail keys: data in names is their purpose."""
 
 OWN_ZONE_FACTOR = 10
@@ -43,7 +59,12 @@ _SEVERE: tuple[tuple[float, Severity], ...] = ((25.0, "critical"), (4.0, "high")
 
 
 class HeavyHitters:
-    """The detector; `state` holds its tables, `quiet` makes it learn what crosses the threshold in its first hour instead of telling."""
+    """The detector.
+
+    Args:
+        allowed: patterns of domains that are never told.
+        quiet: tolerate what crosses a threshold in the first hour instead of telling it.
+    """
 
     name = NAME
 
@@ -64,12 +85,16 @@ class HeavyHitters:
         domain = self.state.names[key]
         factor = OWN_ZONE_FACTOR if is_own(domain, scene.internal) else 1
         worst = self.state.worst(key, factor)
-        if worst is None or any(matches(pattern, domain) for pattern in self._allowed) or domain in self.state.tolerated:
+        if (
+            worst is None
+            or any(matches(pattern, domain) for pattern in self._allowed)
+            or domain in self.state.thresholds.tolerated
+        ):
             return None
         if self._quiet and self.standing(scene.clock).state == "learning":
-            self.state.tolerate(domain, worst.value)
+            self.state.thresholds.tolerate(domain, worst.value)
             return None
-        self.state.flag(key)
+        self.state.thresholds.flag(key)
         ours = rows.only(rows.equal("registered_domain", domain))
         samples = witnesses(ours, "qname", 5)
         severity, reason = _severity(worst.value, worst.limit, worst.seconds)
@@ -77,16 +102,26 @@ class HeavyHitters:
             severity, reason = "low", f"names look like public names tried with the search domain {domain}; {reason}"
         way = "leave in names" if worst.direction == "names" else "arrive in answers"
         return Finding(
-            detector=NAME, subject=domain, severity=severity, reason=reason, seen=float(ours.times.max()) if len(ours) else scene.clock,
+            detector=NAME,
+            subject=domain,
+            severity=severity,
+            reason=reason,
+            seen=float(ours.times.max()) if len(ours) else scene.clock,
             title=f"{worst.value:.0f} different bytes {way} under {domain} within {worst.seconds} s",
             evidence={
-                "direction": worst.direction, "window_s": worst.seconds, "distinct_bytes": round(worst.value),
-                "threshold_bytes": round(worst.limit), "floor_bytes": round(worst.floor), "learning": self.standing(scene.clock).state,
+                "direction": worst.direction,
+                "window_s": worst.seconds,
+                "distinct_bytes": round(worst.value),
+                "threshold_bytes": round(worst.limit),
+                "floor_bytes": round(worst.floor),
+                "learning": self.standing(scene.clock).state,
                 **{f"{item.direction}_{item.seconds}s_bytes": round(item.value) for item in self.state.measures(key)},
             },
-            samples=samples, workloads=witnesses(ours, "workload", 10), clients=witnesses(ours, "client", 10),
+            samples=samples,
+            workloads=witnesses(ours, "workload", 10),
+            clients=witnesses(ours, "client", 10),
             suggested=SuggestedEntry(pattern=f".{domain}", action="deny"),
-        )  # fmt: skip
+        )
 
     def tick(self, clock: float) -> None:
         """Nothing to do: tables slide when rows come."""
@@ -97,15 +132,15 @@ class HeavyHitters:
 
     def standing(self, clock: float) -> Standing:
         """Learning until the longest window has been filled once; alerts are raised all the same, unless quiet."""
-        return self.state.standing(clock)
+        return self.state.thresholds.standing(clock)
 
     def learnt(self) -> dict[str, float]:
         """Averages of quiet domains per table, domains tolerated, when learning began."""
-        return self.state.learnt()
+        return self.state.thresholds.learnt()
 
     def relearn(self, values: dict[str, float]) -> None:
         """Inverse of learnt."""
-        self.state.relearn(values)
+        self.state.thresholds.relearn(values)
 
     def touch(self) -> None:
         """See HeavyState."""
@@ -123,9 +158,13 @@ class HeavyHitters:
 def _left_the_house(rows: TenantRows) -> NDArray[np.bool_]:
     """Rows that were asked of others, or answered from what others had been asked, about a registered domain."""
     arpa: NDArray[np.bool_] = rows.batch.per_value(
-        "registered_domain", "no domain", lambda v: pc.or_(pc.ends_with(v, ".arpa"), pc.equal(v, "")).to_numpy(zero_copy_only=False)
+        "registered_domain",
+        "no domain",
+        lambda v: pc.or_(pc.ends_with(v, ".arpa"), pc.equal(v, "")).to_numpy(zero_copy_only=False),
     )
-    local = rows.equal("verdict", "deny") | rows.equal("answer_source", "policy") | rows.equal("answer_source", "virtual")
+    local = (
+        rows.equal("verdict", "deny") | rows.equal("answer_source", "policy") | rows.equal("answer_source", "virtual")
+    )
     left: NDArray[np.bool_] = ~local & ~arpa[rows.codes("registered_domain")]
     return left
 
@@ -143,7 +182,9 @@ def _named(rows: TenantRows, zones: tuple[str, ...]) -> Elements:
     widths: NDArray[np.int64] = batch.per_value("registered_domain", "bytes", _wire_bytes)
     weights = np.maximum(sizes[codes] - widths[domain] - 1, 0)
     buckets = (rows.times[last] // BUCKET).astype(np.int64)
-    return gather(batch.hashes("qname")[codes], weights.astype(np.float64), batch.hashes("registered_domain")[domain], buckets)
+    return gather(
+        batch.hashes("qname")[codes], weights.astype(np.float64), batch.hashes("registered_domain")[domain], buckets
+    )
 
 
 def _answered(rows: TenantRows) -> Elements:
@@ -167,7 +208,8 @@ def _wire_bytes(values: pa.Array) -> NDArray[np.int64]:
         decimal = pc.count_substring_regex(some, r"\\[0-9]{3}").to_numpy(zero_copy_only=False)
         every = pc.count_substring(some, "\\").to_numpy(zero_copy_only=False)
         sizes[escaped] -= every + 2 * decimal
-    return sizes
+    found: NDArray[np.int64] = sizes
+    return found
 
 
 def _domain_texts(rows: TenantRows, keys: Hashes) -> list[str]:

@@ -1,7 +1,7 @@
-"""What the heavy-hitter detector remembers: one table per direction and window, thresholds learnt, a log of changes between full writes.
+"""What the heavy-hitter detector remembers: a table per direction and window, and a log of changes between full writes.
 
-Tables can be large, so a batch writes only the elements that changed something; replaying them in order gives the same tables.
-Must not know events.
+Tables can be large, so a batch writes only the elements that changed something; replaying them in order gives the
+same tables. Must not know events.
 """
 
 from __future__ import annotations
@@ -12,23 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from streams.detectors.finding import Standing
+from streams.detectors.thresholds import DIRECTIONS, TABLES, Table, Thresholds
+from streams.elements import Elements, pack_elements, unpack_elements
 from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
-from streams.weighted_distinct import BUCKET, IGNORED, INSERTED, Elements, WeightedDistinct, pack_elements, unpack_elements
+from streams.weighted_distinct import IGNORED, INSERTED, WeightedDistinct
 
-FLOORS = {120: 400.0, 600: 1000.0, 3600: 2400.0}
-"""Bytes of distinct names per window in seconds; measured on quiet traffic: at most 352, 220 and 416."""
-
-ANSWER_FACTOR = 10
-"""Answers repeat and are longer: at most 761 bytes were measured on quiet traffic, in any window."""
-
-DIRECTIONS = ("names", "answers")
-LEARNING = 3600.0
-_MARGIN, _MOST = 2.0, 4.0
-_QUIET_RANK = 3
-_SLOW = BUCKET / LEARNING
-_SEGMENT, _LOG_BYTES, _TOLERATED = 4096, 262_144, 200
+_SEGMENT, _LOG_BYTES = 4096, 262_144
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +36,9 @@ class HeavyState:
     """Tables, thresholds, log."""
 
     def __init__(self) -> None:
-        self.tables = {(way, seconds): WeightedDistinct(seconds) for way in DIRECTIONS for seconds in FLOORS}
+        self.tables = {(way, seconds): WeightedDistinct(seconds) for way, seconds in TABLES}
+        self.thresholds = Thresholds()
         self.names: dict[int, str] = {}
-        self.tolerated: dict[str, float] = {}
-        self._usual = dict.fromkeys(self.tables, 0.0)
-        self._flagged: dict[int, int] = {}
-        self._bucket = 0
-        self._since: float | None = None
         self._segments = 0
         self._tail: list[Any] = []
         self._logged = 0
@@ -60,15 +46,13 @@ class HeavyState:
 
     def add(self, elements: dict[str, Elements], bucket: int, texts: Callable[[Hashes], list[str]]) -> list[int]:
         """Take in elements of each direction; keys of domains over a threshold that grew, the furthest over first."""
-        slid = bucket > self._bucket
-        if self._since is None:
-            self._since = float(bucket * BUCKET)
+        slid = self.thresholds.slide(bucket)
         changed, ratios = self._enter(elements, bucket, texts)
         if slid or any(len(part) for part in changed.values()):
             named = {key: self.names[key] for part in changed.values() for key in np.unique(part.domains).tolist()}
             self._unsaved.append(["add", bucket, *(pack_elements(changed[way], named) for way in DIRECTIONS)])
         if slid:
-            self._slide(bucket)
+            self._learn()
         return sorted(ratios, key=lambda key: (-ratios[key], key))
 
     def _enter(
@@ -91,83 +75,47 @@ class HeavyState:
                 self.names.update(zip(unnamed.tolist(), texts(unnamed), strict=True))
         return changed, ratios
 
-    def _compare(self, domains: Any, table: tuple[str, int], ratios: dict[int, float]) -> None:
-        over = self.tables[table].total(domains) / self.limit(*table)
+    def _compare(self, domains: Hashes, table: Table, ratios: dict[int, float]) -> None:
+        over = self.tables[table].total(domains) / self.thresholds.limit(table)
         for index in np.flatnonzero(over >= 1.0).tolist():
             key = int(domains[index])
             ratios[key] = max(ratios.get(key, 0.0), float(over[index]))
 
-    def _slide(self, bucket: int) -> None:
-        """A new bucket: learn from quiet domains, forget what no table knows."""
-        self._bucket = bucket
-        self._flagged = {key: seen for key, seen in self._flagged.items() if seen > bucket - max(FLOORS) // BUCKET}
-        loud = np.array(sorted(self._flagged), np.uint64)
-        known: set[int] = set()
+    def _learn(self) -> None:
+        """A new bucket: learn from quiet domains, forget the names of those no table knows."""
         for name, table in self.tables.items():
-            quiet = table.totals[~np.isin(table.keys, loud)]
-            level = float(np.partition(quiet, -_QUIET_RANK)[-_QUIET_RANK]) if len(quiet) >= _QUIET_RANK else 0.0
-            self._usual[name] += _SLOW * (level - self._usual[name])
-            known.update(table.keys.tolist())
-        self.names = {key: name for key, name in self.names.items() if key in known}
+            self.thresholds.learn(name, table.keys, table.totals)
+        self.names = self._known_names()
 
-    def floor(self, direction: str, seconds: int) -> float:
-        """Least threshold of a table, in bytes."""
-        return FLOORS[seconds] * (ANSWER_FACTOR if direction == "answers" else 1)
-
-    def limit(self, direction: str, seconds: int) -> float:
-        """Threshold of a table now, in bytes."""
-        floor = self.floor(direction, seconds)
-        return min(max(floor, _MARGIN * self._usual[direction, seconds]), _MOST * floor)
+    def _known_names(self) -> dict[int, str]:
+        known = {key for table in self.tables.values() for key in table.keys.tolist()}
+        return {key: name for key, name in sorted(self.names.items()) if key in known}
 
     def measures(self, key: int) -> list[Measure]:
         """The domain in every table."""
-        one = np.array([key], np.uint64)
-        return [Measure(*name, float(table.total(one)[0]), self.limit(*name), self.floor(*name)) for name, table in self.tables.items()]
+        one, bar = np.array([key], np.uint64), self.thresholds
+        return [
+            Measure(*name, float(table.total(one)[0]), bar.limit(name), bar.floor(name))
+            for name, table in self.tables.items()
+        ]
 
     def worst(self, key: int, factor: float) -> Measure | None:
         """Where the domain is furthest over its threshold; `factor` raises the thresholds for names."""
         raised = [
-            Measure(m.direction, m.seconds, m.value, m.limit * factor, m.floor * factor) if m.direction == "names" else m
+            Measure(m.direction, m.seconds, m.value, m.limit * factor, m.floor * factor)
+            if m.direction == "names"
+            else m
             for m in self.measures(key)
         ]
         over = [measure for measure in raised if measure.value >= measure.limit]
         return max(over, key=lambda m: (m.value / m.limit, -m.seconds)) if over else None
 
-    def flag(self, key: int) -> None:
-        """Do not learn from this domain for an hour."""
-        self._flagged[key] = self._bucket
-
-    def tolerate(self, domain: str, value: float) -> None:
-        """Never tell about this domain: it crossed the threshold in peace."""
-        if len(self.tolerated) < _TOLERATED:
-            self.tolerated[domain] = value
-
     def forget(self, key: int) -> None:
         """Count one domain anew."""
         for table in self.tables.values():
             table.forget(key)
-        self._flagged.pop(key, None)
+        self.thresholds.unflag(key)
         self._unsaved.append(["forget", key])
-
-    def standing(self, clock: float) -> Standing:
-        """See HeavyHitters."""
-        age = 0.0 if self._since is None else clock - self._since
-        if age < LEARNING:
-            return Standing("learning", f"{age / 60:.0f} of {LEARNING / 60:.0f} minutes observed; alerts are raised meanwhile")
-        return Standing("active", f"thresholds learnt over {age / 3600:.0f} h")
-
-    def learnt(self) -> dict[str, float]:
-        """Plain values."""
-        values = {f"usual:{way}:{seconds}": value for (way, seconds), value in self._usual.items()}
-        values |= {f"tolerated:{domain}": value for domain, value in self.tolerated.items()}
-        return values if self._since is None else {**values, "since": self._since}
-
-    def relearn(self, values: dict[str, float]) -> None:
-        """Inverse of learnt."""
-        for way, seconds in self.tables:
-            self._usual[way, seconds] = values.get(f"usual:{way}:{seconds}", 0.0)
-        self.tolerated = {key.partition(":")[2]: value for key, value in values.items() if key.startswith("tolerated:")}
-        self._since = values.get("since", self._since)
 
     def touch(self) -> None:
         """Have the next save write the tables."""
@@ -187,15 +135,12 @@ class HeavyState:
         if self._logged > _LOG_BYTES:
             self._write_tables(parts)
             self._logged = 0
-        usual = [[*name, value] for name, value in self._usual.items()]
-        return {"usual": usual, "tolerated": self.tolerated, "flagged": self._flagged, "bucket": self._bucket, "since": self._since,
-                "segments": self._segments}
+        return {"thresholds": self.thresholds.save(), "segments": self._segments}
 
     def _write_tables(self, parts: Parts) -> None:
         for (way, seconds), table in self.tables.items():
             parts.put(f"heavy/{way}/{seconds}", pack(table.pack()))
-        known = {key for table in self.tables.values() for key in table.keys.tolist()}
-        parts.put("heavy/domains", pack({key: name for key, name in sorted(self.names.items()) if key in known}))
+        parts.put("heavy/domains", pack(self._known_names()))
         for name in parts.names():
             if name.startswith("heavy-log/"):
                 parts.drop(name)
@@ -214,10 +159,8 @@ class HeavyState:
             self._logged += len(value or b"")
             for record in self._tail:
                 self._replay(record)
-        known = {key for table in self.tables.values() for key in table.keys.tolist()}
-        self.names = {key: name for key, name in self.names.items() if key in known}
-        self._usual = {(way, seconds): value for way, seconds, value in rest["usual"]}
-        self.tolerated, self._flagged, self._bucket, self._since = (rest[key] for key in ("tolerated", "flagged", "bucket", "since"))
+        self.names = self._known_names()
+        self.thresholds.load(rest["thresholds"])
 
     def _replay(self, record: list[Any]) -> None:
         if record[0] == "forget":

@@ -1,11 +1,12 @@
 """Random-subdomain attack and NXDOMAIN storm: many names fail at once, and who is behind it.
 
-Counted are NXDOMAIN answers that came from upstream. An NXDOMAIN of our own policy (verdict deny) is excluded: it is no storm of the
-upstream's, and an enforced block must not look like the attack it stopped; it is not a query for the ratio either.
-The last minute (six 10 s panes, the open one included) is compared with an EWMA of quiet minutes: an alert needs z > 4 and FLOOR failures
-and a fifth of all queries. The baseline is frozen while alerting; until it is warm, three times the floor and half of all queries are needed.
-A uniform sample of distinct (name, client) pairs tells apart: one domain and many clients (attack), one client and many domains
-(generated names), one zone of the tenant's own (a search list gone wrong).
+Counted are NXDOMAIN answers that came from upstream. An NXDOMAIN of our own policy (verdict deny) is excluded: it is
+no storm of the upstream's, and an enforced block must not look like the attack it stopped; it is not a query for the
+ratio either. The last minute (six 10 s panes, the open one included) is compared with an EWMA of quiet minutes: an
+alert needs z > 4 and FLOOR failures and a fifth of all queries. The baseline is frozen while alerting; until it is
+warm, three times the floor and half of all queries are needed. A uniform sample of distinct (name, client) pairs
+tells apart: one domain and many clients (attack), one client and many domains (generated names), one zone of the
+tenant's own (a search list gone wrong).
 """
 
 from __future__ import annotations
@@ -94,21 +95,40 @@ class NxdomainStorm:
         kind, subject, severity, why, title = _classify(picture, failed, scene)
         ratio = picture.failures / max(picture.queries, 1)
         z = self.baseline.z(picture.failures)
-        ours = failed.only(failed.equal("registered_domain", subject)) if kind in {"random_subdomain", "one_client_one_domain"} else failed
+        ours = (
+            failed.only(failed.equal("registered_domain", subject))
+            if kind in {"random_subdomain", "one_client_one_domain"}
+            else failed
+        )
         suggested = SuggestedEntry(pattern=f"*.{subject}", action="deny") if kind == "random_subdomain" else None
         return Finding(
-            detector=NAME, subject=subject, severity=severity, seen=float(failed.times.max()), title=title,
-            reason=f"{why}; {picture.failures} failures in a minute, {z:.1f} deviations above the usual {self.baseline.mean:.0f}",
+            detector=NAME,
+            subject=subject,
+            severity=severity,
+            seen=float(failed.times.max()),
+            title=title,
+            reason=f"{why}; {picture.failures} failures in a minute, "
+            f"{z:.1f} deviations above the usual {self.baseline.mean:.0f}",
             evidence={
-                "kind": kind, "failures_per_minute": picture.failures, "queries_per_minute": picture.queries, "ratio": round(ratio, 3),
-                "z": round(z, 1), "usual": round(self.baseline.mean, 1), "floor": FLOOR, "names": round(picture.names),
-                "domain_share": round(picture.domain_share, 3), "client_share": round(picture.client_share, 3),
-                "clients_of_domain": picture.clients_of_domain, "domains_of_client": picture.domains_of_client,
+                "kind": kind,
+                "failures_per_minute": picture.failures,
+                "queries_per_minute": picture.queries,
+                "ratio": round(ratio, 3),
+                "z": round(z, 1),
+                "usual": round(self.baseline.mean, 1),
+                "floor": FLOOR,
+                "names": round(picture.names),
+                "domain_share": round(picture.domain_share, 3),
+                "client_share": round(picture.client_share, 3),
+                "clients_of_domain": picture.clients_of_domain,
+                "domains_of_client": picture.domains_of_client,
                 "learning": self.standing(scene.clock).state,
             },
-            samples=witnesses(ours, "qname", 5), workloads=witnesses(ours, "workload", 10), clients=witnesses(ours, "client", 10),
+            samples=witnesses(ours, "qname", 5),
+            workloads=witnesses(ours, "workload", 10),
+            clients=witnesses(ours, "client", 10),
             suggested=suggested,
-        )  # fmt: skip
+        )
 
     def tick(self, clock: float) -> None:
         """Minutes without any query are quiet minutes too."""
@@ -121,8 +141,15 @@ class NxdomainStorm:
         """Learning until the baseline is warm."""
         del clock
         if self.baseline.warm:
-            return Standing("active", f"usual: {self.baseline.mean:.0f} failures a minute, learnt from {self.baseline.minutes} minutes")
-        return Standing("learning", f"{self.baseline.minutes} of {WARM} minutes observed; only storms of {COLD_FACTOR * FLOOR} a minute are told")
+            return Standing(
+                "active",
+                f"usual: {self.baseline.mean:.0f} failures a minute, learnt from {self.baseline.minutes} minutes",
+            )
+        return Standing(
+            "learning",
+            f"{self.baseline.minutes} of {WARM} minutes observed; "
+            f"only storms of {COLD_FACTOR * FLOOR} a minute are told",
+        )
 
     def learnt(self) -> dict[str, float]:
         """Baseline as plain values."""
@@ -146,7 +173,11 @@ class NxdomainStorm:
                 parts.drop(f"failures/{start}")
         self._changed.clear()
         b = self.baseline
-        return {"baseline": [b.mean, b.variance, b.minutes, b.first], "minute": self._minute, "until": self._alerting_until}
+        return {
+            "baseline": [b.mean, b.variance, b.minutes, b.first],
+            "minute": self._minute,
+            "until": self._alerting_until,
+        }
 
     def load(self, rest: dict[str, Any], values: dict[str, bytes]) -> None:
         """Inverse of save."""
@@ -163,15 +194,34 @@ def _classify(picture: Picture, failed: TenantRows, scene: Scene) -> tuple[str, 
     if domain and picture.domain_share >= SHARE:
         names = witnesses(failed.only(failed.equal("registered_domain", domain)), "qname", 10)
         if is_own(domain, scene.internal) or (names and all(is_expansion(name, domain) for name in names)):
-            return ("search_list", domain, "low", f"the names lie below {domain}, the tenant's own or used as a search domain",
-                    f"Search list gone wrong: names below {domain} fail")
+            return (
+                "search_list",
+                domain,
+                "low",
+                f"the names lie below {domain}, the tenant's own or used as a search domain",
+                f"Search list gone wrong: names below {domain} fail",
+            )
         if picture.clients_of_domain >= MANY_CLIENTS:
-            return ("random_subdomain", domain, "high", f"{picture.clients_of_domain} clients ask names below one domain",
-                    f"Random-subdomain attack on {domain}")
-        return ("one_client_one_domain", domain, "medium", "one client asks names below one domain", f"One client asks failing names below {domain}")
+            return (
+                "random_subdomain",
+                domain,
+                "high",
+                f"{picture.clients_of_domain} clients ask names below one domain",
+                f"Random-subdomain attack on {domain}",
+            )
+        return (
+            "one_client_one_domain",
+            domain,
+            "medium",
+            "one client asks names below one domain",
+            f"One client asks failing names below {domain}",
+        )
     if client and picture.client_share >= SHARE and picture.domains_of_client >= MANY_DOMAINS:
-        return ("generated_names", client, "high", f"one client asks failing names in {picture.domains_of_client} domains",
-                f"Client {client} asks many unregistered domains, as malware with generated names does")
+        return (
+            "generated_names",
+            client,
+            "high",
+            f"one client asks failing names in {picture.domains_of_client} domains",
+            f"Client {client} asks many unregistered domains, as malware with generated names does",
+        )
     return ("storm", "tenant", "medium", "no single domain or client stands out", "NXDOMAIN storm")
-
-

@@ -1,0 +1,1 @@
+"""Tests of streams, a file for each module."""

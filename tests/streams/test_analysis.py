@@ -174,8 +174,8 @@ def test_an_audit_entry_is_renewed_while_the_cause_lasts() -> None:
     """In the second half of its life, with a revision more; quiet lets it go."""
     state, expiries = TenantState("acme", TenantSettings(Feedback(max_duration_s=20))), []
     for second in range(30):
-        for overlay in state.update(tunnel(START + second, 40 * second), START + second + 1).overlays:
-            expiries.append((overlay.revision, overlay.entries[0].mode, overlay.entries[0].expires.timestamp() - START))
+        found = state.update(tunnel(START + second, 40 * second), START + second + 1).overlays
+        expiries += [(o.revision, o.entries[0].mode, o.entries[0].expires.timestamp() - START) for o in found]
     assert [revision for revision, _, _ in expiries] == list(range(1, len(expiries) + 1))
     assert {mode for _, mode, _ in expiries} == {"audit"}
     assert expiries[-1][2] > 40

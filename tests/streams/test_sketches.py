@@ -55,7 +55,7 @@ def feed(sketch: SpaceSaving, counted: Counter[int]) -> None:
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=60), max_size=8))
 def test_the_true_count_lies_within_the_bounds(batches: list[list[int]]) -> None:
-    """count - error <= truth <= count for what is listed, truth <= floor for what is not; exact while few items came."""
+    """It holds that count - error <= truth <= count for what is listed, truth <= floor for what is not; exact while few items came."""
     sketch, truth = exact(batches)
     listed = {item: (count, error) for item, count, error in sketch.top(8)}
     for item, (count, error) in listed.items():

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.elements import Elements, gather
 from streams.hashing import mix
-from streams.weighted_distinct import INSERTED, REFRESHED, Elements, WeightedDistinct, gather
+from streams.weighted_distinct import INSERTED, REFRESHED, WeightedDistinct
 
 
 def elements(items: list[tuple[int, int, int]], bucket: int) -> Elements:

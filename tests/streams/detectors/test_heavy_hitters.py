@@ -13,7 +13,7 @@ from schemas.events import AnswerRecord
 from streams.columns import TenantRows
 from streams.detectors.finding import Finding, Scene
 from streams.detectors.heavy_hitters import HeavyHitters
-from streams.detectors.heavy_state import ANSWER_FACTOR, FLOORS
+from streams.detectors.thresholds import ANSWER_FACTOR, FLOORS
 from tests.streams.events import START, batch, event, names
 
 
@@ -105,7 +105,7 @@ def test_answers_count_where_they_can_carry_payload(kind: str, count: int, *, fo
 
 
 def test_escaped_bytes_weigh_one() -> None:
-    """A label of raw bytes is shown as \\ddd, which is four characters for one byte."""
+    """A label of raw bytes is shown as three digits, which is four characters for one byte."""
     detector = HeavyHitters()
     raw = [r"\200\201\202\203\204\205\206\207\208" + f"{i:x}.evil.test" for i in range(10)]
     assert run(detector, names(START, raw)) == []
@@ -115,12 +115,12 @@ def test_escaped_bytes_weigh_one() -> None:
 def test_thresholds_follow_a_busy_tenant_slowly_and_at_most_fourfold() -> None:
     """Many domains that each say 350 bytes raise the bar within hours; the one domain of a tunnel does not."""
     busy, single = HeavyHitters(), HeavyHitters()
-    for index in range(120 * 6):
+    for index in range(60 * 6 + 1):
         at = START + index * 10
-        run(busy, batch([event(at, name, 0) for d in range(4) for name in data(3, 10, f"cdn{d}.test", seed=index)]))
-        run(single, batch([event(at, name, 0) for name in data(3, 10, "slow.test", seed=index)]))
-    assert 500 < busy.state.limit("names", 120) <= 1600
-    assert single.state.limit("names", 120) == 400
+        run(busy, batch([event(at, name, 0) for d in range(4) for name in data(35, 10, f"cdn{d}.test")]))
+        run(single, batch([event(at, name, 0) for name in data(35, 10, "slow.test")]))
+    assert 420 < busy.state.thresholds.limit(("names", 120)) <= 1600
+    assert single.state.thresholds.limit(("names", 120)) == 400
     assert (busy.standing(at).state, HeavyHitters().standing(at).state) == ("active", "learning")
 
 

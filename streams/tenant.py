@@ -1,0 +1,32 @@
+"""What a tenant's analysis is told by its operator, and what it hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schemas.objects import Feedback, TenantSpec
+from schemas.signals import Alert, ContextSignal, Overlay, Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """What the tenant's operator decided: feedback, and the patterns of names its own servers resolve."""
+
+    feedback: Feedback = field(default_factory=Feedback)
+    internal: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: TenantSpec) -> TenantSettings:
+        """Settings of a Tenant object."""
+        internal = tuple(pattern for group in spec.upstreams for pattern in group.suffixes)
+        return cls(feedback=spec.feedback, internal=internal)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one call found, ready for its topics; every message may be sent again without harm."""
+
+    telemetry: list[Telemetry] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    signals: list[ContextSignal] = field(default_factory=list)
+    overlays: list[Overlay] = field(default_factory=list)
