@@ -49,6 +49,7 @@ class StatusPublisher:
 
     async def run(self) -> None:
         """Tell until cancelled, and then that this worker has stopped."""
+        await self.due.wait()  # the topics are there; asking for them earlier might make a broker make them up
         while True:
             producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, request_timeout_ms=int(_PATIENCE_S * 1000))
             try:
