@@ -144,11 +144,13 @@ def check_servable(query: Query) -> None:
 
 
 def encode_query(query: Query) -> bytes:
-    """The query to send upstream, with id 0: the question in lower case, CD and DO passed on, AD asked for."""
+    """The query to send upstream, with id 0: the question as the client wrote it, CD and DO passed on, AD asked for.
+
+    Letter case is kept (RFC 4343 section 3 lets it carry nothing, programs that talk through DNS do make it).
+    """
     # RFC 6840 section 5.7: AD in a query asks for the AD bit; the cache needs it whoever asked first.
     flags = RD | AD | (CD if query.cd else 0)
-    question = query.question[:-4].lower() + query.question[-4:]
-    return _header.pack(0, flags, 1, 0, 0, 1) + question + _opt(0, query.do, b"")
+    return _header.pack(0, flags, 1, 0, 0, 1) + query.question + _opt(0, query.do, b"")
 
 
 def encode_response(query: Query, response: Response, *, now: float, limit: int) -> bytes:

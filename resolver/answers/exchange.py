@@ -45,7 +45,7 @@ def belongs(response: bytes, question: bytes) -> bool:
 
     Args:
         response: the whole message.
-        question: in lower case, as sent; letter case is not compared.
+        question: as sent; letter case is not compared.
     """
     if len(response) < _HEADER or not response[2] & _QR or response[2] & _OPCODE:
         return False

@@ -40,7 +40,7 @@ def test_body_fits_behind_any_spelling_of_the_question() -> None:
     """Records come back complete, compressed names included, behind the client's own letter case."""
     query = query_for("wWw.Example.org")
     message = reply(
-        query, ("www.example.org. 300 IN CNAME a.example.org.", "a.example.org. 60 IN A 192.0.2.1"),
+        query_for("www.example.org"), ("www.example.org. 300 IN CNAME a.example.org.", "a.example.org. 60 IN A 192.0.2.1"),
         ("example.org. 300 IN NS ns.example.org.",), ("ns.example.org. 300 IN A 192.0.2.53",), opt=EDNS0(),
     )  # fmt: skip
     response = decode_response(message, query)
