@@ -60,6 +60,7 @@ def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
         consumer_max_fetch_size=4 * _MIB,
         producer_max_request_size=8 * _MIB,
         producer_acks=-1,
+        producer_max_batch_size=kafka.batch_bytes,
         broker_session_timeout=kafka.session_seconds,
         broker_heartbeat_interval=min(3.0, kafka.session_seconds / 3),
         broker_rebalance_timeout=kafka.rebalance_seconds,

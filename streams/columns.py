@@ -22,6 +22,7 @@ Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 T = TypeVar("T")
+_FEW = 32
 
 # Answer types that carry no payload of the asked domain's choosing, or whose size DNSSEC and addressing explain.
 _PLAIN_TYPES = pa.array(
@@ -52,7 +53,7 @@ class EventBatch:
     def _column(self, name: str) -> tuple[Codes, pa.Array]:
         if name not in self._coded:
             column = self.columns.column(name)
-            if column.null_count or pc.count_distinct(column.dictionary).as_py() < len(column.dictionary):
+            if column.null_count or _repeats(column.dictionary):
                 column = pc.fill_null(column.cast(pa.string()), "").dictionary_encode()  # one code, one value
             self._coded[name] = (column.indices.to_numpy(zero_copy_only=False), column.dictionary)
         return self._coded[name]
@@ -85,8 +86,8 @@ class EventBatch:
 
     def code_of(self, name: str, text: str) -> int:
         """Code of a value; -2 when the batch has none."""
-        found: int = self.per_value(name, f"code {text}", lambda values: pc.index(values, text).as_py())
-        return found if found >= 0 else -2
+        found: int = self.per_value(name, f"code {text}", lambda values: _position(values, text))
+        return found
 
     def numbers(self, name: str) -> NDArray[Any]:
         """A plain numeric column."""
@@ -122,6 +123,19 @@ class EventBatch:
         rules = self.columns.column("audits.rule")
         rows = pc.list_parent_indices(rules).to_numpy(zero_copy_only=False)
         return rows.astype(np.int64), rules.flatten().to_pylist()
+
+
+def _repeats(values: pa.Array) -> bool:
+    """Whether a dictionary holds a value twice."""
+    if len(values) <= _FEW:
+        return len(set(values.to_pylist())) < len(values)
+    return bool(pc.count_distinct(values).as_py() < len(values))
+
+
+def _position(values: pa.Array, text: str) -> int:
+    """Where a value is, -2 for nowhere: no row has that code."""
+    found: int = pc.index(values, text).as_py() if len(values) > _FEW else [*values.to_pylist(), text].index(text)
+    return found if 0 <= found < len(values) else -2
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,11 +34,20 @@ class StoreSettings(_Settings):
 
 
 class KafkaSettings(_Settings):
-    """Broker to start from, ``host:port[,host:port]``, and how long a worker may be silent before others take over."""
+    """The broker and how to speak with it.
+
+    Args:
+        bootstrap: ``host:port[,host:port]``.
+        session_seconds: a worker silent for so long is taken for dead; the embedded broker waits half of it at a join.
+        rebalance_seconds: how long members may take to join again.
+        batch_bytes: of a producer's batch. 1 means one record a batch, which the embedded broker needs: it reports the
+            end of a partition as the start of its last batch plus one, and tables would recover too little.
+    """
 
     bootstrap: str
     session_seconds: _Seconds = 6.0
     rebalance_seconds: _Seconds = 3.0
+    batch_bytes: _Positive = 16384
 
 
 class WorkerSettings(_Settings):
@@ -50,6 +59,7 @@ class WorkerSettings(_Settings):
         warehouse: ``http://host:port`` (the embedded store or a server's HTTP port) or
             ``clickhouse://user:password@host:port`` (native protocol); empty for analytics without durable memory.
         group: consumer group and prefix of changelog topics.
+        member: slot name in the group, stable over restarts; by default made from the directory.
         status: Unix socket on which the worker says how it is; empty for none.
         checkpoint_seconds: how often changed state is written to its table.
         batch_seconds, batch_rows: the sink waits this long for more rows of an insert, and takes so many at most.

@@ -53,6 +53,8 @@ class WeightedDistinct:
             bucket: newest bucket of event time; what is older than the window leaves.
         """
         self.expire(bucket)
+        if not len(elements):
+            return np.empty(0, np.int8)
         at, found = locate(self._elements.hashes, elements.hashes)
         fate = np.full(len(elements), IGNORED, np.int8)
         fate[found] = np.where(self._refresh(at[found], elements.only(found)), REFRESHED, IGNORED)
@@ -86,10 +88,15 @@ class WeightedDistinct:
         taken = np.ones(len(fresh), bool)
         taken[known] = ranks[known] < self._limit[at[known]]
         np.minimum.at(self._least, at[known], ranks[known])
-        if not known.all():
-            self._admit(fresh.domains[~known], ranks[~known])
-        at, known = locate(self.keys, fresh.domains)
+        strange = np.flatnonzero(~known)
+        if len(strange):
+            strange = self._hopeful(fresh.domains, ranks, strange)
+        if len(strange):
+            self._admit(fresh.domains[strange], ranks[strange])
+            at, known = locate(self.keys, fresh.domains)
         taken &= known
+        if not taken.any():
+            return taken
         at = at[taken]
         self._place(fresh.only(taken), self._limit[at])
         self._counts += np.bincount(at, minlength=len(self.keys))
@@ -99,6 +106,13 @@ class WeightedDistinct:
         while len(self._elements) > self._most[1]:
             self._thin(np.flatnonzero(self._counts >= max(2, int(self._counts.max()) // 2)))
         return taken
+
+    def _hopeful(self, domains: Hashes, ranks: Floats, strange: Ints) -> Ints:
+        """Those unknown elements whose domain has a rank small enough to enter a full sample."""
+        if len(self.keys) < self._most[0]:
+            return strange
+        small = strange[ranks[strange] < self._least.max()]
+        return strange[np.isin(domains[strange], domains[small])] if len(small) else small
 
     def _admit(self, domains: Hashes, ranks: Floats) -> None:
         keys, place = np.unique(domains, return_inverse=True)
@@ -169,6 +183,8 @@ class WeightedDistinct:
         if bucket <= self.bucket:
             return
         self.bucket = bucket
+        if not len(self.keys):
+            return
         self._keep_elements(self._elements.buckets > bucket - self.seconds // BUCKET)
         small = self._counts < self._most[2] // 4
         self._limit[small] = np.where(self._limit[small] > 8.0, np.inf, self._limit[small] * 2)
