@@ -42,6 +42,7 @@ class Layout:
     clickhouse: Address
     workers: int = 2
     embedded_broker: bool = True
+    broker_mb: int = 350
     demo: bool = field(default=True)
 
     @property

@@ -17,22 +17,21 @@ from aiokafka.errors import KafkaError
 from compose.metrics import resident_bytes
 from schemas.topics import ALERTS, CONTEXT, EVENTS, OVERLAYS, TELEMETRY
 
-RESIDENT_LIMIT = 350 * 2**20
-"""Bytes of resident memory at which the broker is due."""
 BATCH_LIMIT = 20_000
 """Batches in one partition at which the broker is due: a fetch then costs it some 15 ms."""
 _SPOKEN_BY_ANALYTICS = (TELEMETRY, ALERTS, CONTEXT, OVERLAYS)
 
 
-async def due(bootstrap: str, pid: int) -> str:
+async def due(bootstrap: str, pid: int, limit_mb: int) -> str:
     """Why the broker should be renewed now; empty if it need not be.
 
     Args:
         bootstrap: of the embedded broker.
         pid: its process.
+        limit_mb: resident memory it may have, in MB.
     """
     resident = resident_bytes(pid)
-    if resident > RESIDENT_LIMIT:
+    if resident > limit_mb * 2**20:
         return f"it holds {resident / 2**20:.0f} MB"
     ends = await _ends(bootstrap, _partitions((EVENTS.name, EVENTS.partitions)))
     longest = max(ends.values(), default=0)

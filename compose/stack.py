@@ -183,7 +183,7 @@ class Stack:
         broker = self._supervisor.children.get("broker")
         if not broker or not broker.ready or not broker.process or self._stage:
             return
-        why = await renewal.due(str(self._layout.kafka), broker.process.pid)
+        why = await renewal.due(str(self._layout.kafka), broker.process.pid, self._layout.broker_mb)
         if why and not await self.renew_broker(why):
             self._journal.say("broker", "streams are not up to date; renewing it later", "bad")
 
@@ -207,6 +207,6 @@ class Stack:
             if child and child.ready:
                 bootstrap = str(self._layout.kafka)
                 if not await renewal.read_to_end(bootstrap, group, within_s=_DRAIN_WITHIN_S):
-                    late = f"did not read to the end within {_DRAIN_WITHIN_S:.0f} s; what it missed is lost with the broker"
+                    late = f"did not read to the end within {_DRAIN_WITHIN_S:.0f} s; what it missed is lost"
                     self._journal.say(name, late, "bad")
             await self._supervisor.stop(name)

@@ -54,6 +54,14 @@ _DEFAULT = Endpoints()
 @click.option(
     "--broker", default=None, metavar="HOST:PORT", help="Use this Apache Kafka instead of the embedded broker."
 )
+@click.option(
+    "--broker-memory",
+    type=click.IntRange(min=1),
+    default=350,
+    show_default=True,
+    metavar="MB",
+    help="Renew the embedded broker, without losing events, when it holds more than this.",
+)
 @click.option("--until-ready", is_flag=True, help="End as soon as everything serves.")
 @click.option(
     "--for",
@@ -74,6 +82,7 @@ def command(
     workers: int | None,
     documents: tuple[Path, ...],
     broker: str | None,
+    broker_memory: int,
     until_ready: bool,
     seconds: float,
     quiet: bool,
@@ -90,6 +99,7 @@ def command(
         clickhouse=Address.parse(clickhouse),
         workers=workers or min(2, os.cpu_count() or 1),
         embedded_broker=broker is None,
+        broker_mb=broker_memory,
         demo=not documents,
     )
     asyncio.run(up(layout, Journal(quiet=quiet), documents, Ending(until_ready, seconds)))
