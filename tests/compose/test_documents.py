@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
+import yaml
 
 from compose.cli import COMMANDS, nameward
+from resolver.config import Settings
 from schemas.documents import read_documents
+from streams.config import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")]
@@ -33,8 +37,19 @@ def test_documents_exist(path: Path) -> None:
 def test_yaml_in_documents_is_valid_policy() -> None:
     """Every YAML block that has objects reads without an error."""
     for where, text in snippets("yaml"):
+        if "kind:" not in text:
+            continue  # settings, below
         _, errors = read_documents(text, where)
         assert not errors, [str(error) for error in errors]
+
+
+def test_settings_in_documents_are_accepted() -> None:
+    """Every YAML block without objects begins with the comment `# resolver.yaml` or `# sink.yaml` and is such settings."""
+    kinds = {"# resolver.yaml": Settings, "# sink.yaml": WorkerSettings}
+    blocks = [text for _, text in snippets("yaml") if "kind:" not in text]
+    assert blocks
+    for text in blocks:
+        msgspec.convert(yaml.safe_load(text), kinds[text.split(",")[0]])
 
 
 def test_commands_in_documents_exist() -> None:
