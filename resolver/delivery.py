@@ -149,12 +149,15 @@ class Delivery:
     async def _deliver(self, lane: Lane, batch: Batch) -> None:
         """Send until acknowledged; cut a batch that is too large, give up a single event that is."""
         backoff = _BACKOFF[0]
+        clock = asyncio.get_running_loop().time
+        late = clock() + _LATE
         while True:
             await self._open.wait()
             try:
-                await self._send(lane.partition, batch.value)
+                await self._send(lane.partition, batch.value, late - clock())
             except UndeliveredError as error:
-                self._away(str(error))
+                if clock() >= late:  # a broker may refuse once and take the next attempt
+                    self._away(str(error))
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _BACKOFF[1])
             except TooLargeError:
@@ -179,10 +182,10 @@ class Delivery:
         for part in parts:
             await self._deliver(lane, part)
 
-    async def _send(self, partition: int, value: bytes) -> None:
+    async def _send(self, partition: int, value: bytes, patience: float) -> None:
         sending = asyncio.ensure_future(self._transport.send(partition, value))
         try:
-            await asyncio.wait({sending}, timeout=_LATE)
+            await asyncio.wait({sending}, timeout=max(patience, 0))
             if not sending.done():
                 self._away(f"no acknowledgement within {_LATE:.0f} s")
             await sending

@@ -52,6 +52,7 @@ class KafkaTransport:
             await self._producer.start()
             return len(await self._producer.partitions_for(self._topic))
         except (TimeoutError, KafkaError, OSError) as error:
+            await self.stop()
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
 
     async def send(self, partition: int, value: bytes) -> None:
