@@ -64,19 +64,23 @@ class Parts:
         for name, value in self._waiting.items():
             if len(value) <= _INLINE:
                 self._inline[name] = value
-                if self._stored.pop(name, None) is not None:
-                    gone.append(name)
+                gone += self._keys_of(name)
                 continue
             self._inline.pop(name, None)
             self._stored[name] = self._stored.get(name, 0) + 1
             written[_key(name, self._stored[name])] = value
-        gone += [name for name in sorted(self._gone) if self._stored.pop(name, None) is not None]
+        for name in sorted(self._gone):
+            gone += self._keys_of(name)
         self._waiting.clear()
         self._gone.clear()
         written[MAIN] = _encode([self._stored, self._inline])
-        for name in gone:
-            written[_key(name, 0)] = written[_key(name, 1)] = None
+        written.update(dict.fromkeys(gone))
         return written
+
+    def _keys_of(self, name: str) -> list[str]:
+        """Forget a stored part; the keys it was written under."""
+        generation = self._stored.pop(name, 0)
+        return [_key(name, at) for at in range(max(generation - 1, 1), generation + 1)]
 
     @classmethod
     def load(cls, get: Callable[[str], bytes | None]) -> tuple[Parts, dict[str, bytes]]:

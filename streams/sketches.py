@@ -137,11 +137,12 @@ class SpaceSaving:
         error = np.concatenate([self.errors, errors])
         keep = np.arange(len(every))
         if len(every) > self.capacity:
-            ranked = np.lexsort((every, np.arange(len(every)) >= known, -count))  # of equals, who is here stays
+            worth = count * 2 + (np.arange(len(every)) < known)  # of equals, who is here stays
+            ranked = np.argpartition(-worth, self.capacity)
             keep, lost = ranked[: self.capacity], ranked[self.capacity :]
-            self.floor = max(self.floor, int(count[lost[0]]))
-            for index in lost[lost < known]:
-                del self.texts[int(every[index])]
+            self.floor = max(self.floor, int(count[lost].max()))
+            for key in every[lost[lost < known]].tolist():
+                del self.texts[key]
         fresh = keep[keep >= known]
         if len(fresh):
             self.texts.update(zip(every[fresh].tolist(), texts(fresh - known), strict=True))

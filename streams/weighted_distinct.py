@@ -147,13 +147,15 @@ class WeightedDistinct:
         """Halve the samples of these domains."""
         if not len(slots):
             return
-        ranks, owner = self._elements.ranks(), np.searchsorted(self.keys, self._elements.domains)
+        owner = np.searchsorted(self.keys, self._elements.domains)
+        rows = np.flatnonzero(np.isin(owner, slots))
+        ranks = self._elements.ranks()
+        rows = rows[np.lexsort((ranks[rows], owner[rows]))]  # each domain's elements together, smallest rank first
+        begins = np.searchsorted(owner[rows], slots)
+        half = np.diff(np.append(begins, len(rows))) // 2
+        self._limit[slots] = np.minimum(self._limit[slots], ranks[rows[begins + half]])
         keep = np.ones(len(ranks), bool)
-        for slot in slots.tolist():
-            ours = np.flatnonzero(owner == slot)
-            bound = np.partition(ranks[ours], len(ours) // 2)[len(ours) // 2]
-            self._limit[slot] = min(self._limit[slot], float(bound))
-            keep[ours[ranks[ours] >= bound]] = False
+        keep[rows] = ranks[rows] < self._limit[owner[rows]]
         touched = np.isin(owner, slots)
         self._limits[touched] = np.minimum(self._limits[touched], self._limit[owner[touched]])
         self._keep_elements(keep)

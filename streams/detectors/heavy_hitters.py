@@ -54,7 +54,8 @@ ALLOWED = (
 """Block lists, reputation services and mail keys: data in names is their purpose."""
 
 OWN_ZONE_FACTOR = 10
-MOST_FINDINGS = 20
+MOST_JUDGED = 50
+"""Domains a batch is judged for: those not yet told first, then the furthest over their threshold."""
 _SEVERE: tuple[tuple[float, Severity], ...] = ((25.0, "critical"), (4.0, "high"), (1.0, "medium"))
 
 
@@ -78,8 +79,8 @@ class HeavyHitters:
         said = rows.only(_left_the_house(rows))
         elements = {"names": _named(said, zones_of(scene.internal)), "answers": _answered(said)}
         over = self.state.add(elements, int(scene.clock // BUCKET), partial(_domain_texts, said))
-        findings = [self._judge(said, key, scene) for key in over]
-        return [finding for finding in findings if finding][:MOST_FINDINGS]
+        found = (self._judge(said, key, scene) for key in over[:MOST_JUDGED])
+        return [finding for finding in found if finding]
 
     def _judge(self, rows: TenantRows, key: int, scene: Scene) -> Finding | None:
         domain = self.state.names[key]

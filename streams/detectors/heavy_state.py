@@ -45,7 +45,7 @@ class HeavyState:
         self._unsaved: list[Any] = []
 
     def add(self, elements: dict[str, Elements], bucket: int, texts: Callable[[Hashes], list[str]]) -> list[int]:
-        """Take in elements of each direction; keys of domains over a threshold that grew, the furthest over first."""
+        """Take in elements of each direction; domains over a threshold that grew, those not yet told first."""
         slid = self.thresholds.slide(bucket)
         changed, ratios = self._enter(elements, bucket, texts)
         if slid or any(len(part) for part in changed.values()):
@@ -53,7 +53,7 @@ class HeavyState:
             self._unsaved.append(["add", bucket, *(pack_elements(changed[way], named) for way in DIRECTIONS)])
         if slid:
             self._learn()
-        return sorted(ratios, key=lambda key: (-ratios[key], key))
+        return sorted(ratios, key=lambda key: (self.thresholds.is_flagged(key), -ratios[key], key))
 
     def _enter(
         self, elements: dict[str, Elements], bucket: int, texts: Callable[[Hashes], list[str]]

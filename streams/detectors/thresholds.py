@@ -74,6 +74,10 @@ class Thresholds:
         """Do not learn from this domain for an hour."""
         self._flagged[key] = self._bucket
 
+    def is_flagged(self, key: int) -> bool:
+        """Whether the domain was told within the hour."""
+        return key in self._flagged
+
     def unflag(self, key: int) -> None:
         """Learn from it again."""
         self._flagged.pop(key, None)

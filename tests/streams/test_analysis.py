@@ -89,7 +89,7 @@ def write(state: TenantState, table: dict[str, bytes], most: int = 10**6) -> Non
     """Write the dirty parts as an agent does, or only the first `most` of them as a kill would leave them."""
     for key, value in list(state.dirty().items())[:most]:
         if value is None:
-            table.pop(key, None)
+            del table[key]
         else:
             table[key] = value
 

@@ -29,7 +29,7 @@ def test_any_prefix_of_the_last_write_leaves_one_consistent_state(steps: list[di
         last = number == len(steps) - 1
         for key, value in written[:cut] if last else written:
             if value is None:
-                table.pop(key, None)
+                del table[key]
             else:
                 table[key] = value
     assert Parts.load(table.get)[1] in (before, truth)
