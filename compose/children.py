@@ -88,8 +88,11 @@ def stream_children(layout: Layout) -> list[Child]:
 
 
 def _stream(layout: Layout, name: str) -> Child:
+    kafka: dict[str, object] = {"bootstrap": str(layout.kafka), "session_seconds": 6, "rebalance_seconds": 6}
+    if layout.embedded_broker:
+        kafka["batch_bytes"] = 1  # one record a batch: it understates the end of a partition otherwise
     settings = {
-        "kafka": {"bootstrap": str(layout.kafka), "session_seconds": 8, "rebalance_seconds": 8},
+        "kafka": kafka,
         "directory": str(layout.tables / name),
         "warehouse": f"http://{layout.clickhouse}",
     }

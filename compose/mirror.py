@@ -82,7 +82,8 @@ class Mirror:
 
 async def produce(bootstrap: str, values: Remembered) -> None:
     """Write values to the policy topics and wait until the broker has them."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    # One record a batch: the embedded broker counts batches where the end of a partition is asked for.
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=1)
     await producer.start()
     try:
         sent = [

@@ -69,7 +69,10 @@ class Stack:
             if not store.ready:
                 group.create_task(self._supervisor.start(store))
             group.create_task(self._start_resolvers())
-        await asyncio.gather(*(self._supervisor.start(child) for child in children.stream_children(layout)))
+            for child in children.stream_children(
+                layout
+            ):  # their groups take seconds to form: meanwhile the rest starts
+                group.create_task(self._supervisor.start(child))
         self._stage = ""
 
     async def _start_resolvers(self) -> None:
@@ -132,7 +135,8 @@ class Stack:
         if not await renewal.read_to_end(str(self._layout.kafka), sink, within_s=10):
             return False
         self._signal_workers(signal.SIGUSR1)
-        await self._supervisor.stop("sink", "broker")
+        await self._supervisor.stop("sink")
+        await self._supervisor.stop("broker")
         await self._supervisor.resume("broker")
         self._journal.say("broker", f"renewed: {await self._refill()} put back", "good")
         await self._fit_tables()

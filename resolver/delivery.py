@@ -84,8 +84,9 @@ class Delivery:
 
     def hold(self, seconds: float) -> None:
         """Send nothing new for so many seconds or until resume(): the broker is about to be replaced."""
-        self.resume()
         self._open.clear()
+        if self._reopening is not None:
+            self._reopening.cancel()
         self._reopening = asyncio.get_running_loop().call_later(seconds, self.resume)
 
     def resume(self) -> None:

@@ -58,6 +58,17 @@ async def test_held_messages_wait_for_resume() -> None:
     assert (delivery.held, transport.sent) == (False, [b"x"])
 
 
+async def test_hold_begun_anew_lets_nothing_slip() -> None:
+    """A second hold while the first lasts sends nothing either."""
+    delivery, transport = held_delivery(60)
+    await asyncio.sleep(0)
+    delivery.hold(60)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert transport.sent == []
+    await delivery.finish()
+
+
 async def test_hold_ends_by_itself() -> None:
     """A hold that nobody ends is over after its time."""
     delivery, transport = held_delivery(0.05)
