@@ -18,7 +18,9 @@ from streams.config import ConfigError, WorkerSettings, load
 
 def main() -> int:
     """Entry point; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m streams", description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m streams", description=__doc__.partition("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("worker", choices=["analytics", "sink"])
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings, YAML")
     arguments = parser.parse_args()
@@ -27,12 +29,16 @@ def main() -> int:
     except ConfigError as error:
         sys.stderr.write(f"{arguments.worker}: {error}\n")
         return 1
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    from streams.worker import WorkerFailure, run
+    logging.basicConfig(
+        stream=sys.stderr, level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Arrow's own allocator keeps what it once had; batches come and go, so the system's is the smaller one.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    from streams.worker import WorkerError, run
 
     try:
         asyncio.run(run(arguments.worker, settings))
-    except WorkerFailure as error:
+    except WorkerError as error:
         sys.stderr.write(f"{arguments.worker}: {error}\n")
         sys.stderr.flush()
         os._exit(1)  # threads of a dead client may hold the interpreter for minutes

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import faust
+from faust.types import AppT
 
 from schemas.topics import EVENTS
 from streams.agents import events, sink
@@ -27,12 +27,16 @@ def _member(name: str, settings: WorkerSettings) -> str:
 
 
 TABLE_OPTIONS = {
-    "driver": "rocksdict", "write_buffer_size": 8 * _MIB, "max_write_buffer_number": 2, "target_file_size_base": 16 * _MIB,
-    "block_cache_size": 16 * _MIB, "max_open_files": 256,
+    "driver": "rocksdict",
+    "write_buffer_size": 8 * _MIB,
+    "max_write_buffer_number": 2,
+    "target_file_size_base": 16 * _MIB,
+    "block_cache_size": 16 * _MIB,
+    "max_open_files": 256,
 }
 
 
-def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
+def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> AppT:
     """A Faust app without agents.
 
     Args:
@@ -76,13 +80,17 @@ def build_app(name: str, settings: WorkerSettings, *, partitions: int) -> Any:
     )
 
 
-def build_sink(settings: WorkerSettings, warehouse: Warehouse, *, partitions: int = EVENTS.partitions) -> tuple[Any, Any]:
+def build_sink(
+    settings: WorkerSettings, warehouse: Warehouse, *, partitions: int = EVENTS.partitions
+) -> tuple[AppT, sink.Sink]:
     """The sink's app, and the Sink its agents share."""
     app = build_app("sink", settings, partitions=partitions)
     return app, sink.register(app, settings, warehouse)
 
 
-def build_analytics(settings: WorkerSettings, warehouse: Warehouse | None, *, partitions: int = EVENTS.partitions) -> tuple[Any, Any]:
+def build_analytics(
+    settings: WorkerSettings, warehouse: Warehouse | None, *, partitions: int = EVENTS.partitions
+) -> tuple[AppT, events.Analytics]:
     """The app of analytics, and the Analytics its agents share."""
     app = build_app("analytics", settings, partitions=partitions)
     return app, events.register(app, settings, partitions=partitions, table_options=TABLE_OPTIONS, warehouse=warehouse)

@@ -42,6 +42,10 @@ def _check_numbering(header: BatchHeader, columns: pa.RecordBatch) -> None:
         raise BatchError(f"rows say {first} to {last}, the header {named} and {header.count} events")
 
 
-def dead_letter(topic: str, partition: int, offset: int, error: object, value: bytes | None, now: datetime) -> DeadLetter:
+def dead_letter(
+    topic: str, partition: int, offset: int, *, error: object, value: bytes | None, now: datetime
+) -> DeadLetter:
     """What goes to dns.dead: the origin, the reason and the first 64 KiB."""
-    return DeadLetter(topic=topic, partition=partition, offset=offset, error=str(error), time=now, value=(value or b"")[:_KEPT])
+    return DeadLetter(
+        topic=topic, partition=partition, offset=offset, error=str(error), time=now, value=(value or b"")[:_KEPT]
+    )

@@ -22,7 +22,7 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     pass
 
 
-class StoreSettings(_Settings):
+class StoreSettings(_Settings, frozen=True):
     """The embedded store: directory, HTTP address, memory of all queries and of one (MiB), longest query (seconds)."""
 
     path: str
@@ -33,7 +33,7 @@ class StoreSettings(_Settings):
     query_seconds: _Positive = 60
 
 
-class KafkaSettings(_Settings):
+class KafkaSettings(_Settings, frozen=True):
     """The broker and how to speak with it.
 
     Args:
@@ -50,7 +50,7 @@ class KafkaSettings(_Settings):
     batch_bytes: _Positive = 16384
 
 
-class WorkerSettings(_Settings):
+class WorkerSettings(_Settings, frozen=True):
     """A Faust worker, analytics or sink.
 
     Args:
@@ -75,7 +75,7 @@ class WorkerSettings(_Settings):
     status: str = ""
     checkpoint_seconds: _Seconds = 1.0
     batch_seconds: _Seconds = 0.25
-    batch_rows: _Positive = 50_000
+    batch_rows: _Positive = 30_000
     learnt_seconds: _Seconds = 60.0
     log_level: str = "warning"
 

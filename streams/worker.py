@@ -1,4 +1,4 @@
-"""Runs one Faust app in this process: waits for the broker, starts, says ``ready``, ends on a signal or with a reason."""
+"""Runs one Faust app in this process: waits for the broker, says ``ready``, ends on a signal or with a reason."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import Any
 
 from aiokafka import AIOKafkaClient
 from aiokafka.errors import KafkaError
+from faust.types import AppT
 
 from schemas.topics import EVENTS, TOPICS
 from streams.app import build_analytics, build_sink
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _STOP_S = 8.0
 
 
-class WorkerFailure(Exception):
+class WorkerError(Exception):
     """Why a worker cannot go on, in one sentence."""
 
 
@@ -29,7 +29,7 @@ async def run(name: str, settings: WorkerSettings) -> None:
     """Run a worker until a signal.
 
     Raises:
-        WorkerFailure: it cannot go on; the process should end and be started anew.
+        WorkerError: it cannot go on; the process should end and be started anew.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -41,21 +41,20 @@ async def run(name: str, settings: WorkerSettings) -> None:
     if stop.is_set():
         waiting.cancel()
         return
-    app, _ = _build(name, settings, waiting.result())
-    await _serve(app, stopping)
+    await _serve(_build(name, settings, waiting.result()), stopping)
 
 
-def _build(name: str, settings: WorkerSettings, partitions: int) -> tuple[Any, Any]:
+def _build(name: str, settings: WorkerSettings, partitions: int) -> AppT:
     try:
         if name == "sink":
-            return build_sink(settings, connect(settings.warehouse), partitions=partitions)
+            return build_sink(settings, connect(settings.warehouse), partitions=partitions)[0]
         warehouse = connect(settings.warehouse) if settings.warehouse else None
-        return build_analytics(settings, warehouse, partitions=partitions)
+        return build_analytics(settings, warehouse, partitions=partitions)[0]
     except WarehouseError as error:
-        raise WorkerFailure(str(error)) from error
+        raise WorkerError(str(error)) from error
 
 
-async def _serve(app: Any, stopping: asyncio.Task[bool]) -> None:
+async def _serve(app: AppT, stopping: asyncio.Task[bool]) -> None:
     async def say_ready() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
@@ -74,12 +73,12 @@ async def _serve(app: Any, stopping: asyncio.Task[bool]) -> None:
         _LOG.warning("did not stop within %.0f s", _STOP_S)
     starting.cancel()
     if crash is not None:
-        raise WorkerFailure(f"{type(crash).__name__}: {str(crash) or 'no further words'}")
+        raise WorkerError(f"{type(crash).__name__}: {str(crash) or 'no further words'}")
 
 
-async def _crash(app: Any) -> BaseException | None:
+async def _crash(app: AppT) -> BaseException | None:
     """Wait until Faust gives up; its reason."""
-    while not app.crashed:
+    while not app.crashed:  # noqa: ASYNC110 - Faust keeps its event for itself
         await asyncio.sleep(0.1)
     reason: BaseException | None = app.crash_reason or RuntimeError("Faust gave up")
     return reason

@@ -1,6 +1,7 @@
-"""Many records -> one storing: gathers what agents hand over, stores it, acknowledges only then; waits while the database is away.
+"""Many records -> one storing: gathers what agents hand over, stores it, acknowledges only then.
 
-Between the sink's agents and the warehouse. Offsets of what is not stored are never committed, so Kafka keeps the rest.
+Between the sink's agents and the warehouse; waits while the database is away. Offsets of what is not stored are never
+committed, so Kafka keeps the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from streams.warehouse import WarehouseError
 
 _LOG = logging.getLogger(__name__)
 _FIRST_S, _LONGEST_S = 0.2, 10.0
-_WAITING = 256
+_WAITING = 64
+
+
+Acknowledge = Callable[[Any], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Gather for so many seconds, or until so many rows are there."""
+
+    seconds: float
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,7 @@ class Item:
 
     event: Any
     rows: int
-    acknowledge: Callable[[Any], Awaitable[object]]
+    acknowledge: Acknowledge
 
 
 def pause(attempt: int, chance: float) -> float:
@@ -40,19 +52,25 @@ class Collector:
         name: in log lines.
         store: stores items, all or none; WarehouseError means: again, later.
         uncertain: called after every failed attempt.
-        wait_s, most_rows: gather for so long, or until so many rows are there.
+        limits: of gathering.
     """
 
-    def __init__(self, name: str, store: Callable[[Sequence[Item]], Awaitable[None]], *, uncertain: Callable[[], None],
-                 wait_s: float, most_rows: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: Callable[[Sequence[Item]], Awaitable[None]],
+        *,
+        uncertain: Callable[[], None],
+        limits: Limits,
+    ) -> None:
         self._name, self._store, self._uncertain = name, store, uncertain
-        self._wait_s, self._most_rows = wait_s, most_rows
+        self._limits = limits
         self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._storing = asyncio.Lock()
         self.away = ""
 
     async def put(self, item: Item) -> None:
-        """Hand over one record; waits while 256 are waiting already."""
+        """Hand over one record; waits while 64 are waiting already."""
         await self._queue.put(item)
 
     async def drop(self) -> None:
@@ -78,8 +96,8 @@ class Collector:
 
     async def _gather(self) -> list[Item]:
         items = [await self._queue.get()]
-        rows, deadline = items[0].rows, asyncio.get_running_loop().time() + self._wait_s
-        while rows < self._most_rows:
+        rows, deadline = items[0].rows, asyncio.get_running_loop().time() + self._limits.seconds
+        while rows < self._limits.rows:
             try:
                 async with asyncio.timeout_at(deadline):
                     item = await self._queue.get()

@@ -10,19 +10,23 @@ import asyncio
 import logging
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from faust import streams as faust_streams
+from faust.types import AppT, EventT, StreamT, TableT
 
 from schemas.batches import BatchError
 from schemas.topics import EVENTS, partition_of
 from streams.agents import topic_of
+from streams.agents.collector import Acknowledge
 from streams.agents.findings import Outputs
 from streams.agents.policy import follow_settings
 from streams.agents.states import Learnt, States, tenants_of
+from streams.agents.status import serve_status, standing
+from streams.analysis import TenantSettings
 from streams.codec import read_batch
 from streams.config import WorkerSettings
 from streams.warehouse import Warehouse, WarehouseError, learnt
@@ -40,16 +44,24 @@ class Analytics:
         warehouse: durable memory, or None.
     """
 
-    def __init__(self, app: Any, table: Any, settings: WorkerSettings, *, partitions: int, warehouse: Warehouse | None) -> None:
+    def __init__(
+        self,
+        app: AppT,
+        table: TableT[bytes, bytes],
+        settings: WorkerSettings,
+        *,
+        partitions: int,
+        warehouse: Warehouse | None,
+    ) -> None:
         self._app, self._table, self._settings, self._partitions = app, table, settings, partitions
         self._warehouse = warehouse
         self.states, self.outputs = States(table), Outputs(app)
         self.prepared = asyncio.Event()
         self.events = 0
-        self._last: dict[int, Any] = {}
-        self._unwritten: dict[int, list[Any]] = {}
+        self._last: dict[int, EventT] = {}
+        self._unwritten: dict[int, list[EventT]] = {}
 
-    async def take(self, event: Any) -> None:
+    async def take(self, event: EventT) -> None:
         """One record of dns.events; a bad one is skipped here, the sink tells dns.dead."""
         await self.prepared.wait()
         partition, now = event.message.partition, time.time()
@@ -65,7 +77,7 @@ class Analytics:
         self._unwritten.setdefault(partition, []).append(event)
         await self.outputs.send(found)
 
-    async def checkpoint(self, acknowledge: Any) -> None:
+    async def checkpoint(self, acknowledge: Acknowledge) -> None:
         """Write changed states and acknowledge the batches they contain."""
         done = [event for events in self._unwritten.values() for event in events]
         self._unwritten = {}
@@ -104,7 +116,7 @@ class Analytics:
             if (partition := partition_of(tenant, self._partitions)) in mine:
                 self.states.open(partition, [tenant], time.time())
 
-    async def pass_time(self, acknowledge: Any) -> None:
+    async def pass_time(self, acknowledge: Acknowledge) -> None:
         """Every second: close idle windows, expire entries; write at checkpoints."""
         await self.prepare()
         written = time.monotonic()
@@ -129,16 +141,18 @@ class Analytics:
             except WarehouseError as error:
                 _LOG.warning("what was learnt could not be saved, trying again later: %s", error)
 
-    async def _configured(self, tenant: str, settings: Any) -> None:
+    async def _configured(self, tenant: str, settings: TenantSettings) -> None:
         await self.outputs.send(self.states.configure(tenant, settings, time.time()))
 
 
 def _recall(warehouse: Warehouse) -> Learnt:
-    return Learnt(alerts=learnt.alerts(warehouse), overlays=learnt.overlays(warehouse), baselines=learnt.baselines(warehouse))
+    return Learnt(
+        alerts=learnt.alerts(warehouse), overlays=learnt.overlays(warehouse), baselines=learnt.baselines(warehouse)
+    )
 
 
 @contextmanager
-def _within(event: Any) -> Iterator[None]:
+def _within(event: EventT) -> Iterator[None]:
     """As if the event were being processed: Faust takes a table's partition from it."""
     token = faust_streams._current_event.set(weakref.ref(event))  # noqa: SLF001 - Faust has no other way to name a partition
     try:
@@ -147,27 +161,44 @@ def _within(event: Any) -> Iterator[None]:
         faust_streams._current_event.reset(token)  # noqa: SLF001
 
 
-def register(app: Any, settings: WorkerSettings, *, partitions: int, table_options: Any, warehouse: Warehouse | None) -> Analytics:
+def register(
+    app: AppT,
+    settings: WorkerSettings,
+    *,
+    partitions: int,
+    table_options: Mapping[str, object],
+    warehouse: Warehouse | None,
+) -> Analytics:
     """Put the table, agents and tasks of analytics on a Faust app."""
     table = app.Table("states", key_type=bytes, value_type=bytes, partitions=partitions, options=table_options)
     analytics = Analytics(app, table, settings, partitions=partitions, warehouse=warehouse)
-    acknowledge: Any = None
+    acknowledge: Acknowledge
 
-    @app.agent(topic_of(app, EVENTS.name), name="analyse-events")
-    async def analyse(stream: Any) -> None:
+    async def analyse(stream: StreamT) -> None:
         nonlocal acknowledge
         source = stream.noack()
         acknowledge = source.ack
         async for event in source.events():
             await analytics.take(event)
 
-    @app.on_partitions_revoked.connect
     async def let_go(*_: object, **__: object) -> None:
         analytics.let_go()
 
     async def pass_time() -> None:
-        await analytics.pass_time(lambda event: acknowledge(event))
+        await analytics.pass_time(lambda event: acknowledge(event))  # noqa: PLW0108 - bound later, by the agent
 
+    def page() -> dict[str, Any]:
+        return {
+            **standing(app),
+            "prepared": analytics.prepared.is_set(),
+            "tenants": len(analytics.states),
+            "events": analytics.events,
+            "sent": analytics.outputs.sent,
+        }
+
+    app.agent(topic_of(app, EVENTS.name), name="analyse-events")(analyse)
+    app.on_partitions_revoked.connect(let_go)
     app.task(pass_time)
+    serve_status(app, settings, page)
     app.task(analytics.remember)
     return analytics

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Iterable
+
+from faust.types import AppT
 
 from schemas.signals import encode_signal
 from schemas.topics import ALERTS, CONTEXT, OVERLAYS, TELEMETRY
@@ -19,16 +20,20 @@ class Outputs:
         sent: messages sent, by topic.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: AppT) -> None:
         self._topics = {topic.name: topic_of(app, topic.name) for topic in (TELEMETRY, ALERTS, CONTEXT, OVERLAYS)}
-        self._pending: list[Any] = []
+        self._pending: list[Awaitable[object]] = []
         self.sent = dict.fromkeys(self._topics, 0)
 
     async def send(self, found: Iterable[Findings]) -> None:
         """Hand findings to the producer: overlays first, they are what somebody waits for."""
         for findings in found:
-            for name, values in ((OVERLAYS.name, findings.overlays), (ALERTS.name, findings.alerts),
-                                 (CONTEXT.name, findings.signals), (TELEMETRY.name, findings.telemetry)):
+            for name, values in (
+                (OVERLAYS.name, findings.overlays),
+                (ALERTS.name, findings.alerts),
+                (CONTEXT.name, findings.signals),
+                (TELEMETRY.name, findings.telemetry),
+            ):
                 for value in values:
                     message = await self._topics[name].send(key=value.tenant.encode(), value=encode_signal(value))
                     self._pending.append(message)

@@ -1,11 +1,10 @@
-"""The tenants' settings, from policy.objects: every worker reads the whole topic, so a plain consumer without a group."""
+"""The tenants' settings, from policy.objects: every worker reads the whole topic, so no consumer group."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,7 +41,7 @@ async def follow_settings(bootstrap: str, configured: Configured, known: asyncio
             await consumer.stop()
 
 
-async def _follow(consumer: Any, configured: Configured, known: asyncio.Event) -> None:
+async def _follow(consumer: AIOKafkaConsumer, configured: Configured, known: asyncio.Event) -> None:
     place = TopicPartition(OBJECTS.name, 0)
     consumer.assign([place])
     end = (await consumer.end_offsets([place]))[place]

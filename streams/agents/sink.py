@@ -6,22 +6,27 @@ Records are handed to collectors; a record that cannot be read, or that the data
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from faust.types import AppT, EventT, StreamT
 
 from schemas.batches import BatchError, BatchHeader
 from schemas.signals import encode_signal
 from schemas.topics import DEAD, EVENTS
 from streams.agents import topic_of
-from streams.agents.collector import Collector, Item
+from streams.agents.collector import Acknowledge, Collector, Item, Limits
+from streams.agents.status import serve_status, standing
 from streams.codec import dead_letter, read_batch
 from streams.config import WorkerSettings
-from streams.warehouse import DataRefused, Warehouse
+from streams.warehouse import DataError, Warehouse
 from streams.warehouse.event_store import Batch, EventStore
 from streams.warehouse.signal_rows import SIGNAL_TABLES, Record
+
+_LOG = logging.getLogger(__name__)
 
 
 class Sink:
@@ -32,14 +37,17 @@ class Sink:
         dead: sends a dead letter: ``await dead(value)``.
     """
 
-    def __init__(self, warehouse: Warehouse, settings: WorkerSettings, dead: Any) -> None:
+    def __init__(
+        self, warehouse: Warehouse, settings: WorkerSettings, dead: Callable[[bytes], Awaitable[Awaitable[object]]]
+    ) -> None:
         self._warehouse, self._dead = warehouse, dead
+        self.buried = 0
         self.events_store = EventStore(warehouse)
-        limits = {"wait_s": settings.batch_seconds, "most_rows": settings.batch_rows}
-        self.events = Collector("query events", self._store_events, uncertain=self.events_store.forget, **limits)
-        self.signals = Collector("signals", self._store_signals, uncertain=lambda: None, **limits)
+        limits = Limits(settings.batch_seconds, settings.batch_rows)
+        self.events = Collector("query events", self._store_events, uncertain=self.events_store.forget, limits=limits)
+        self.signals = Collector("signals", self._store_signals, uncertain=lambda: None, limits=limits)
 
-    async def take_events(self, event: Any, acknowledge: Any) -> None:
+    async def take_events(self, event: EventT, acknowledge: Acknowledge) -> None:
         """One record of dns.events."""
         try:
             batch = read_batch(event.value)
@@ -49,17 +57,23 @@ class Sink:
             return
         await self.events.put(Item((event, batch), max(1, batch[0].count), lambda pair: acknowledge(pair[0])))
 
-    async def bury(self, event: Any, error: object) -> None:
+    async def bury(self, event: EventT, error: object) -> None:
         """Say on dns.dead what cannot be stored, and why; waits until the broker has it."""
         message = event.message
-        letter = dead_letter(message.topic, message.partition, message.offset, error, event.value, datetime.now(UTC))
+        self.buried += 1
+        _LOG.warning(
+            "%s/%d offset %d goes to %s: %s", message.topic, message.partition, message.offset, DEAD.name, error
+        )
+        letter = dead_letter(
+            message.topic, message.partition, message.offset, error=error, value=event.value, now=datetime.now(UTC)
+        )
         await (await self._dead(encode_signal(letter)))
 
     async def _store_events(self, items: Sequence[Item]) -> None:
         batches = [item.event[1] for item in items]
         try:
             await asyncio.to_thread(self._deposit, batches)
-        except DataRefused:
+        except DataError:
             self.events_store.forget()
             for item in items:
                 await self._store_alone(item)
@@ -68,7 +82,7 @@ class Sink:
         event, batch = item.event
         try:
             await asyncio.to_thread(self._deposit, [batch])
-        except DataRefused as error:
+        except DataError as error:
             await self.bury(event, error)
             await asyncio.to_thread(self.events_store.note, [batch[0]], datetime.now(UTC))
 
@@ -78,56 +92,67 @@ class Sink:
         self.events_store.note(headers, datetime.now(UTC))
 
     async def _store_signals(self, items: Sequence[Item]) -> None:
-        by_topic: dict[str, list[Any]] = {}
+        by_topic: dict[str, list[EventT]] = {}
         for item in items:
             by_topic.setdefault(item.event.message.topic, []).append(item.event)
         for topic, events in by_topic.items():
             try:
                 await asyncio.to_thread(self._insert_signals, topic, events)
-            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, DataRefused):
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, DataError):
                 for event in events:
                     await self._signal_alone(topic, event)
 
-    async def _signal_alone(self, topic: str, event: Any) -> None:
+    async def _signal_alone(self, topic: str, event: EventT) -> None:
         try:
             await asyncio.to_thread(self._insert_signals, topic, [event])
-        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, DataRefused) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, DataError) as error:
             await self.bury(event, error)
 
-    def _insert_signals(self, topic: str, events: Sequence[Any]) -> None:
+    def _insert_signals(self, topic: str, events: Sequence[EventT]) -> None:
         table = SIGNAL_TABLES[topic]
         records = [_record(event) for event in events if event.value is not None or topic.startswith("policy.objects")]
         if records:
             self._warehouse.insert_arrow(table.name, table.rows(records))
 
 
-def _record(event: Any) -> Record:
+def _record(event: EventT) -> Record:
     message = event.message
-    return Record(key=(event.key or b"").decode(), value=event.value, time_ms=int(message.timestamp * 1000), offset=message.offset)
+    return Record(
+        key=(event.key or b"").decode(), value=event.value, time_ms=int(message.timestamp * 1000), offset=message.offset
+    )
 
 
-def register(app: Any, settings: WorkerSettings, warehouse: Warehouse) -> Sink:
+def register(app: AppT, settings: WorkerSettings, warehouse: Warehouse) -> Sink:
     """Put the sink's agents and tasks on a Faust app."""
     dead = topic_of(app, DEAD.name)
     sink = Sink(warehouse, settings, lambda value: dead.send(value=value))
 
-    @app.agent(topic_of(app, EVENTS.name), name="store-events")
-    async def store_events(stream: Any) -> None:
+    async def store_events(stream: StreamT) -> None:
         source = stream.noack()
         async for event in source.events():
             await sink.take_events(event, source.ack)
 
-    @app.agent(topic_of(app, *SIGNAL_TABLES), name="store-signals")
-    async def store_signals(stream: Any) -> None:
+    async def store_signals(stream: StreamT) -> None:
         source = stream.noack()
         async for event in source.events():
             await sink.signals.put(Item(event, 1, source.ack))
 
-    @app.on_partitions_revoked.connect
     async def let_go(*_: object, **__: object) -> None:
         await sink.events.drop()
         await sink.signals.drop()
 
+    def page() -> dict[str, Any]:
+        return {
+            **standing(app),
+            "stored": sink.events_store.stored,
+            "buried": sink.buried,
+            "warehouse": sink.events.away or sink.signals.away or "ok",
+        }
+
+    app.agent(topic_of(app, EVENTS.name), name="store-events")(store_events)
+    app.agent(topic_of(app, *SIGNAL_TABLES), name="store-signals")(store_signals)
+    app.on_partitions_revoked.connect(let_go)
     app.task(sink.events.run)
     app.task(sink.signals.run)
+    serve_status(app, settings, page)
     return sink

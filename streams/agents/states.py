@@ -1,7 +1,7 @@
-"""The tenants' states of one worker: loaded from the table when first needed, changed in memory, written at checkpoints.
+"""The tenants' states of one worker: loaded from the table when needed, changed in memory, written at checkpoints.
 
-Between the agents and the pure core. An offset is committed only after the state that contains its events is written and
-the broker has it; what is replayed after a crash the state itself skips.
+Between the agents and the pure core. An offset is committed only after the state that contains its events is written
+and the broker has it; what is replayed after a crash the state itself skips.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
@@ -94,7 +93,12 @@ class States:
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """What was learnt of each live tenant."""
-        return {tenant: values for live in self._live.values() for tenant, state in live.items() if (values := state.baselines())}
+        return {
+            tenant: values
+            for live in self._live.values()
+            for tenant, state in live.items()
+            if (values := state.baselines())
+        }
 
     def __len__(self) -> int:
         return sum(map(len, self._live.values()))
@@ -107,8 +111,12 @@ class States:
             _LOG.error("state of tenant %r cannot be read, starting it anew: %s", tenant, error)
             state = TenantState(tenant, settings)
         if self._table.get(_key(tenant, "main")) is None and tenant in self.learnt.tenants:
-            told = state.restore(alerts=self.learnt.alerts.get(tenant, ()), overlay=self.learnt.overlays.get(tenant),
-                                 baselines=self.learnt.baselines.get(tenant), now=now)
+            told = state.restore(
+                alerts=self.learnt.alerts.get(tenant, ()),
+                overlay=self.learnt.overlays.get(tenant),
+                baselines=self.learnt.baselines.get(tenant),
+                now=now,
+            )
             self._told.append(told)
         return state
 
@@ -117,7 +125,7 @@ class States:
         return told + found
 
     def _getter(self, tenant: str) -> Callable[[str], bytes | None]:
-        def get(part: str) -> Any:
+        def get(part: str) -> bytes | None:
             return self._table.get(_key(tenant, part))
 
         return get

@@ -1,7 +1,7 @@
 """ClickHouse as the rest of streams sees it: one small interface, three ways to it.
 
-``server`` speaks the native protocol to a ClickHouse server, ``loopback`` HTTP to the embedded store, ``embedded`` opens
-chDB in this process. All calls block: callers run them in a thread. Nothing here knows Kafka or Faust.
+``server`` speaks the native protocol to a ClickHouse server, ``loopback`` HTTP to the embedded store, ``embedded``
+opens chDB in this process. All calls block: callers run them in a thread. Nothing here knows Kafka or Faust.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class WarehouseError(Exception):
         self.code = code
 
 
-class WarehouseAway(WarehouseError):
+class AwayError(WarehouseError):
     """The database cannot be reached or has no room now; the same call may succeed later."""
 
 
-class WarehouseRefused(WarehouseError):
+class RefusedError(WarehouseError):
     """The database understood and refused: wrong user, table, query. Waiting alone does not help."""
 
 
-class DataRefused(WarehouseRefused):
+class DataError(RefusedError):
     """The rows themselves were refused; the same rows will be refused again."""
 
 
@@ -60,5 +60,5 @@ _AWAY_CODES = frozenset({3, 95, 159, 173, 202, 203, 209, 210, 241, 242, 243, 252
 def refusal(message: str, code: int) -> WarehouseError:
     """The error class for a ClickHouse error code."""
     if code in _AWAY_CODES:
-        return WarehouseAway(message, code)
-    return DataRefused(message, code) if code in _DATA_CODES else WarehouseRefused(message, code)
+        return AwayError(message, code)
+    return DataError(message, code) if code in _DATA_CODES else RefusedError(message, code)

@@ -30,8 +30,10 @@ async def serve(settings: StoreSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    database = Database(Path(settings.path).absolute(), Limits(server_mib=settings.memory_mib, query_mib=settings.query_mib,
-                                                               query_seconds=settings.query_seconds))
+    database = Database(
+        Path(settings.path),
+        Limits(server_mib=settings.memory_mib, query_mib=settings.query_mib, query_seconds=settings.query_seconds),
+    )
     database.open()
     warehouse = Embedded(database)
     migrate(warehouse)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from streams.warehouse import Warehouse, WarehouseRefused
+from streams.warehouse import RefusedError, Warehouse
 
 
 def connect(url: str) -> Warehouse:
     """The warehouse behind a URL; nothing is asked of it yet.
 
     Raises:
-        WarehouseRefused: for a scheme nobody serves.
+        RefusedError: for a scheme nobody serves.
     """
     scheme = url.partition("://")[0]
     if scheme == "http":
@@ -20,4 +20,4 @@ def connect(url: str) -> Warehouse:
         from streams.warehouse.server import Server
 
         return Server(url)
-    raise WarehouseRefused(f"warehouse {url!r}: expected http://host:port or clickhouse://user:password@host:port/database")
+    raise RefusedError(f"warehouse {url!r}: expected http://host:port or clickhouse://user:password@host:port/database")

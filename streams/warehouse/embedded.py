@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import escape
 
 import pyarrow as pa
+from chdb import ChdbError
 from chdb.state.sqlitelike import Connection
 
-from streams.warehouse import Parameters, Row, WarehouseAway, WarehouseError, refusal
+from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusal
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
 from streams.warehouse.statements import quoted, tsv_parameters
 
@@ -62,8 +62,8 @@ _USERS = """<clickhouse>
 </default></profiles>
 <quotas><default/></quotas>
 <users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants><query>GRANT ALL ON *.*</query><query>REVOKE FILE, URL, REMOTE, S3, HDFS, AZURE, MYSQL, POSTGRES, SQLITE, ODBC, JDBC, MONGO, REDIS, HIVE,
-KAFKA, NATS, RABBITMQ ON *.*</query></grants></default></users>
+<grants><query>GRANT ALL ON *.*</query><query>REVOKE FILE, URL, REMOTE, S3, HDFS, AZURE, MYSQL, POSTGRES, SQLITE,
+ODBC, JDBC, MONGO, REDIS, HIVE, KAFKA, NATS, RABBITMQ ON *.*</query></grants></default></users>
 </clickhouse>
 """
 
@@ -83,7 +83,7 @@ class Database:
     """A chDB database at a path; hands out connections."""
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
-        self.path = path
+        self.path = path.absolute()
         self.limits = limits or Limits()
         self._anchor: Connection | None = None
 
@@ -91,13 +91,13 @@ class Database:
         """Open or create the database.
 
         Raises:
-            WarehouseAway: when another process holds it or the directory cannot be used.
+            AwayError: when another process holds it or the directory cannot be used.
         """
         config = self._write_config()
         try:
             self._anchor = Connection(f"{self.path / 'chdb'}?config-file={config}")
         except RuntimeError as error:
-            raise WarehouseAway(f"{self.path}: cannot open the store (is another process using it?): {error}") from error
+            raise AwayError(f"{self.path}: cannot open the store (is another process using it?): {error}") from error
 
     def connect(self, database: str = "") -> Connection:
         """A fresh connection with default settings; the caller closes it."""
@@ -118,10 +118,16 @@ class Database:
         try:
             (self.path / "spool").mkdir(parents=True, exist_ok=True)
             config.write_text(_CONFIG.format(server=limits.server_mib * _MIB, cache=cache, users=escape(str(users))))
-            users.write_text(_USERS.format(query=limits.query_mib * _MIB, spill=limits.query_mib * _MIB // 3,
-                                           seconds=limits.query_seconds, result=limits.result_bytes))
+            users.write_text(
+                _USERS.format(
+                    query=limits.query_mib * _MIB,
+                    spill=limits.query_mib * _MIB // 3,
+                    seconds=limits.query_seconds,
+                    result=limits.result_bytes,
+                )
+            )
         except OSError as error:
-            raise WarehouseAway(f"{self.path}: cannot use the store's directory: {error.strerror}") from error
+            raise AwayError(f"{self.path}: cannot use the store's directory: {error.strerror}") from error
         return config
 
 
@@ -132,19 +138,34 @@ def engine_error(error: Exception) -> WarehouseError:
     return refusal(text[found.start() :] if found else text, int(found.group(1)) if found else 0)
 
 
-def run(connection: Connection, sql: str, output: str = "Null", parameters: Mapping[str, str] | None = None) -> Any:
-    """Run one statement; the engine's result object.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a statement answered, and its numbers as ClickHouse's X-ClickHouse-Summary names them."""
+
+    body: bytes
+    summary: dict[str, str]
+
+
+def run(connection: Connection, sql: str, output: str = "Null", parameters: Mapping[str, str] | None = None) -> Outcome:
+    """Run one statement.
 
     Raises:
         WarehouseError: what the engine refused.
     """
     try:
-        return connection.query(sql, output, params=dict(parameters or {}))
-    except (RuntimeError, ValueError) as error:
+        result = connection.query(sql, output, params=dict(parameters or {}))
+    except (RuntimeError, ValueError, ChdbError) as error:
         raise engine_error(error) from None
-    except Exception as error:
-        # chdb.ChdbError derives from Exception itself
-        raise engine_error(error) from None
+    numbers = {
+        "read_rows": result.storage_rows_read(),
+        "read_bytes": result.storage_bytes_read(),
+        "written_rows": result.rows_written(),
+        "written_bytes": result.bytes_written(),
+        "total_rows_to_read": 0,
+        "result_rows": result.rows_read(),
+        "result_bytes": result.bytes_read(),
+    }
+    return Outcome(result.bytes(), {name: str(number) for name, number in numbers.items()})
 
 
 def apply_settings(connection: Connection, settings: Mapping[str, str]) -> None:
@@ -188,7 +209,7 @@ class Embedded:
         connection = self._database.connect()
         try:
             apply_settings(connection, {"output_format_json_quote_64bit_integers": "0"} if output != "Null" else {})
-            result: bytes = run(connection, sql, output, tsv_parameters(parameters)).bytes()
+            result = run(connection, sql, output, tsv_parameters(parameters)).body
         finally:
             connection.close()
         return result

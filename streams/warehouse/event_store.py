@@ -18,7 +18,9 @@ from streams.warehouse.rows import counter_rows, event_rows
 Batch = tuple[BatchHeader, pa.RecordBatch]
 _Place = tuple[str, int, int]
 
-_HIGH_WATER = "SELECT source, epoch, partition, max(sequence) FROM nameward.query_events GROUP BY source, epoch, partition"
+_HIGH_WATER = (
+    "SELECT source, epoch, partition, max(sequence) FROM nameward.query_events GROUP BY source, epoch, partition"
+)
 
 
 class EventStore:
@@ -66,8 +68,12 @@ class EventStore:
         last: dict[tuple[str, int], tuple[int, int, int, bool]] = {}
         for header in headers:
             offered, dropped, acknowledged, closed = last.get((header.source, header.epoch), (0, 0, 0, False))
-            last[header.source, header.epoch] = (max(offered, header.offered), max(dropped, header.dropped),
-                                                 max(acknowledged, header.acknowledged), closed or header.closed)
+            last[header.source, header.epoch] = (
+                max(offered, header.offered),
+                max(dropped, header.dropped),
+                max(acknowledged, header.acknowledged),
+                closed or header.closed,
+            )
         if last:
             rows = [(source, epoch, *counters) for (source, epoch), counters in last.items()]
             self._warehouse.insert_arrow("nameward.source_counters", counter_rows(rows, now))

@@ -1,8 +1,8 @@
-"""ClickHouse's HTTP interface over the embedded database: what curl, clickhouse-connect and dashboards expect of port 8123.
+"""ClickHouse's HTTP interface over the embedded database: what curl and clickhouse-connect expect of port 8123.
 
-A result is spooled to a file by the engine, compressed as the client asked, and then sent: memory stays flat whatever the
-size, an error is known before the status line, and a slow reader holds no engine thread. Engine calls run in threads: a
-pool for reading and another for inserts, so that analysts never stand in the sink's way.
+A result is spooled to a file by the engine, compressed as the client asked, and then sent: memory stays flat whatever
+the size, an error is known before the status line, and a slow reader holds no engine thread. Engine calls run in
+threads: a pool for reading and another for inserts, so that analysts never stand in the sink's way.
 """
 
 from __future__ import annotations
@@ -19,22 +19,32 @@ from chdb.state.sqlitelike import Connection
 from streams.warehouse import WarehouseError
 from streams.warehouse.embedded import Database, apply_settings, run
 from streams.warehouse.http_body import Body
-from streams.warehouse.http_request import Ask, Refused, error_text, read_ask, status_of
+from streams.warehouse.http_request import Ask, RequestError, error_text, read_ask, status_of
 from streams.warehouse.insertion import insert
 from streams.warehouse.sessions import Sessions
 from streams.warehouse.statements import Statement, StatementError, parse, quoted
 
 _READERS, _WRITERS = 4, 2
 _CHUNK = 1 << 20
+_SIZE = "spooled"
 _CONTENT_TYPES = {
-    "json": "application/json; charset=UTF-8", "jsoncompact": "application/json; charset=UTF-8",
-    "jsonstrings": "application/json; charset=UTF-8", "jsoneachrow": "application/x-ndjson; charset=UTF-8",
-    "csv": "text/csv; charset=UTF-8; header=absent", "csvwithnames": "text/csv; charset=UTF-8; header=present",
+    "json": "application/json; charset=UTF-8",
+    "jsoncompact": "application/json; charset=UTF-8",
+    "jsonstrings": "application/json; charset=UTF-8",
+    "jsoneachrow": "application/x-ndjson; charset=UTF-8",
+    "csv": "text/csv; charset=UTF-8; header=absent",
+    "csvwithnames": "text/csv; charset=UTF-8; header=present",
     "csvwithnamesandtypes": "text/csv; charset=UTF-8; header=present",
-    "tabseparated": "text/tab-separated-values; charset=UTF-8", "tabseparatedwithnames": "text/tab-separated-values; charset=UTF-8",
-    "tabseparatedwithnamesandtypes": "text/tab-separated-values; charset=UTF-8", "xml": "application/xml; charset=UTF-8",
-    "native": "application/octet-stream", "rowbinary": "application/octet-stream", "parquet": "application/octet-stream",
-    "rowbinarywithnamesandtypes": "application/octet-stream", "arrow": "application/octet-stream", "arrowstream": "application/octet-stream",
+    "tabseparated": "text/tab-separated-values; charset=UTF-8",
+    "tabseparatedwithnames": "text/tab-separated-values; charset=UTF-8",
+    "tabseparatedwithnamesandtypes": "text/tab-separated-values; charset=UTF-8",
+    "xml": "application/xml; charset=UTF-8",
+    "native": "application/octet-stream",
+    "rowbinary": "application/octet-stream",
+    "parquet": "application/octet-stream",
+    "rowbinarywithnamesandtypes": "application/octet-stream",
+    "arrow": "application/octet-stream",
+    "arrowstream": "application/octet-stream",
 }
 
 
@@ -72,7 +82,7 @@ class HttpInterface:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             ask = read_ask(request)
-        except Refused as error:
+        except RequestError as error:
             return self._refusal(str(error), error.code, "", error.status)
         try:
             return await self._answer(request, ask)
@@ -107,29 +117,30 @@ class HttpInterface:
             apply_settings(connection, ask.settings)
             if ask.readonly:
                 apply_settings(connection, {"readonly": "2"})
-            return self._execute(connection, ask, statement, spool)
+            summary = self._execute(connection, ask, statement, spool)
+        return {**summary, _SIZE: str(spool.stat().st_size if spool.exists() else 0)}
 
     def _execute(self, connection: Connection, ask: Ask, statement: Statement, spool: Path) -> dict[str, str]:
         sql = statement.head.decode("utf-8", "surrogateescape")
         name = statement.format or ask.default_format
         tail = statement.tail.decode()
         if statement.reads:
-            sql += f"\nINTO OUTFILE {quoted(str(spool))} TRUNCATE COMPRESSION '{ask.encoding or 'none'}' FORMAT {name} {tail}"
+            sql += f"\nINTO OUTFILE {quoted(str(spool))} TRUNCATE COMPRESSION '{ask.encoding or 'none'}'"
+            sql += f" FORMAT {name} {tail}"
             result = run(connection, sql, name, ask.parameters)
         else:
             if statement.format:
                 sql += f"\nFORMAT {statement.format} {tail}"
             result = run(connection, sql, name, ask.parameters)
-            spool.write_bytes(result.bytes())
-        return {"read_rows": str(result.storage_rows_read()), "read_bytes": str(result.storage_bytes_read()),
-                "written_rows": str(result.rows_written()), "written_bytes": str(result.bytes_written()),
-                "total_rows_to_read": "0", "result_rows": str(result.rows_read()), "result_bytes": str(result.bytes_read())}
+            spool.write_bytes(result.body)
+        return result.summary
 
-    async def _send(self, request: web.Request, ask: Ask, statement: Statement, spool: Path,
-                    summary: dict[str, str]) -> web.StreamResponse:
+    async def _send(
+        self, request: web.Request, ask: Ask, statement: Statement, spool: Path, summary: dict[str, str]
+    ) -> web.StreamResponse:
         name = statement.format or ask.default_format
+        size = int(summary.pop(_SIZE))
         response = web.StreamResponse(headers=self._headers(ask, summary, name))
-        size = spool.stat().st_size if spool.exists() else 0
         if ask.encoding and statement.reads:
             response.headers["Content-Encoding"] = ask.encoding
         response.content_length = size
@@ -142,16 +153,24 @@ class HttpInterface:
         return response
 
     def _headers(self, ask: Ask, summary: dict[str, str], name: str = "") -> dict[str, str]:
-        headers = {"X-ClickHouse-Query-Id": ask.query_id, "X-ClickHouse-Timezone": "UTC",
-                   "X-ClickHouse-Server-Display-Name": self._name, "X-ClickHouse-Summary": json.dumps(summary, separators=(",", ":"))}
+        headers = {
+            "X-ClickHouse-Query-Id": ask.query_id,
+            "X-ClickHouse-Timezone": "UTC",
+            "X-ClickHouse-Server-Display-Name": self._name,
+            "X-ClickHouse-Summary": json.dumps(summary, separators=(",", ":")),
+        }
         if name:
             headers["X-ClickHouse-Format"] = name
             headers["Content-Type"] = _CONTENT_TYPES.get(name.lower(), "text/plain; charset=UTF-8")
         return headers
 
     def _refusal(self, message: str, code: int, query_id: str, status: int = 0) -> web.Response:
-        headers = {"X-ClickHouse-Exception-Code": str(code), "X-ClickHouse-Query-Id": query_id, "X-ClickHouse-Timezone": "UTC",
-                   "X-ClickHouse-Server-Display-Name": self._name}
+        headers = {
+            "X-ClickHouse-Exception-Code": str(code),
+            "X-ClickHouse-Query-Id": query_id,
+            "X-ClickHouse-Timezone": "UTC",
+            "X-ClickHouse-Server-Display-Name": self._name,
+        }
         return web.Response(status=status or status_of(code), text=error_text(message, self._version), headers=headers)
 
 

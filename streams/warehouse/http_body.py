@@ -10,7 +10,7 @@ import lz4.frame
 import zstandard
 from aiohttp import web
 
-from streams.warehouse import WarehouseRefused
+from streams.warehouse import RefusedError
 
 _HEAD = 1 << 18
 _STEP = 1 << 18
@@ -41,7 +41,9 @@ class _Unpacker:
     def __init__(self, encoding: str) -> None:
         name = encoding.strip().lower()
         if name not in {"", "identity", *_FRAMES}:
-            raise WarehouseRefused(f"Code: 89. DB::Exception: Unknown compression method '{name}'. (UNKNOWN_COMPRESSION_METHOD)", 89)
+            raise RefusedError(
+                f"Code: 89. DB::Exception: Unknown compression method '{name}'. (UNKNOWN_COMPRESSION_METHOD)", 89
+            )
         self._start = _FRAMES.get(name)
         self._frame: _Frame | None = None
 
@@ -81,7 +83,7 @@ class Body:
         async for part in self.parts():
             parts.append(part)
             if sum(map(len, parts)) > _STATEMENT:
-                raise WarehouseRefused("Code: 229. DB::Exception: Query is too large. (QUERY_IS_TOO_LARGE)", 229)
+                raise RefusedError("Code: 229. DB::Exception: Query is too large. (QUERY_IS_TOO_LARGE)", 229)
         return b"".join(parts)
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -99,4 +101,6 @@ class Body:
         try:
             return self._unpacker.decompress(packed)
         except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
-            raise WarehouseRefused(f"Code: 354. DB::Exception: cannot decompress the body: {error}. (ZLIB_INFLATE_FAILED)", 354) from None
+            raise RefusedError(
+                f"Code: 354. DB::Exception: cannot decompress the body: {error}. (ZLIB_INFLATE_FAILED)", 354
+            ) from None

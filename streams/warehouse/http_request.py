@@ -19,23 +19,54 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENCODINGS = ("zstd", "lz4", "br", "gzip", "deflate")
 
 # Parameters of the interface itself; every other one is a setting of the query.
-_OWN = frozenset({
-    "query", "database", "default_format", "query_id", "session_id", "session_timeout", "session_check", "user", "password",
-    "quota_key", "compress", "decompress", "enable_http_compression", "client_protocol_version", "wait_end_of_query",
-    "buffer_size", "role", "add_http_cors_header", "http_zlib_compression_level", "http_write_exception_in_output_format",
-    "send_progress_in_http_headers", "http_headers_progress_interval_ms", "http_response_buffer_size",
-})
+_OWN = frozenset(
+    {
+        "query",
+        "database",
+        "default_format",
+        "query_id",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "user",
+        "password",
+        "quota_key",
+        "compress",
+        "decompress",
+        "enable_http_compression",
+        "client_protocol_version",
+        "wait_end_of_query",
+        "buffer_size",
+        "role",
+        "add_http_cors_header",
+        "http_zlib_compression_level",
+        "http_write_exception_in_output_format",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "http_response_buffer_size",
+    }
+)
 _FORMAT = re.compile(r"\w{1,64}")
 
 # HTTP status of ClickHouse's error codes (exceptionCodeToHTTPStatus); the rest are 500.
 _STATUS = {
-    194: 401, 192: 403, 193: 403, 516: 403, 229: 413, 48: 501, 209: 503, 76: 503, 439: 503, 341: 503, 159: 408,
+    194: 401,
+    192: 403,
+    193: 403,
+    516: 403,
+    229: 413,
+    48: 501,
+    209: 503,
+    76: 503,
+    439: 503,
+    341: 503,
+    159: 408,
     **dict.fromkeys((6, 26, 27, 38, 41, 43, 44, 53, 62, 63, 69, 70, 72, 117, 131, 386, 427, 456, 457, 636), 400),
     **dict.fromkeys((46, 47, 50, 56, 60, 73, 81, 82, 115, 152, 330, 511), 404),
 }
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """A request that is turned away before any statement runs."""
 
     def __init__(self, message: str, code: int, status: int = 0) -> None:
@@ -74,17 +105,20 @@ def read_ask(request: web.Request) -> Ask:
     """Read a request.
 
     Raises:
-        Refused: an unknown user, a browser page of somewhere else, a parameter that makes no sense here.
+        RequestError: an unknown user, a browser page of somewhere else, a parameter that makes no sense here.
     """
     query, headers = request.query, request.headers
     _check_origin(headers.get("Origin", ""))
     _check_user(request)
     if query.get("compress", "0") not in {"0", ""} or query.get("decompress", "0") not in {"0", ""}:
-        raise Refused("Code: 48. DB::Exception: compress=1 and decompress=1 (native blocks) are not served here: ask with"
-                      " Accept-Encoding or Content-Encoding lz4, zstd or gzip. (NOT_IMPLEMENTED)", 48)
+        raise RequestError(
+            "Code: 48. DB::Exception: compress=1 and decompress=1 (native blocks) are not served here: ask with"
+            " Accept-Encoding or Content-Encoding lz4, zstd or gzip. (NOT_IMPLEMENTED)",
+            48,
+        )
     name = query.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated"
     if not _FORMAT.fullmatch(name):
-        raise Refused(f"Code: 73. DB::Exception: Unknown format {name}. (UNKNOWN_FORMAT)", 73)
+        raise RequestError(f"Code: 73. DB::Exception: Unknown format {name}. (UNKNOWN_FORMAT)", 73)
     seconds = query.get("session_timeout", "60")
     text = query.get("query", "")
     return Ask(
@@ -126,13 +160,20 @@ def _check_user(request: web.Request) -> None:
         try:
             user = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
         except (binascii.Error, UnicodeDecodeError):
-            raise Refused("Code: 194. DB::Exception: Invalid HTTP Basic credentials. (REQUIRED_PASSWORD)", 194) from None
+            raise RequestError(
+                "Code: 194. DB::Exception: Invalid HTTP Basic credentials. (REQUIRED_PASSWORD)", 194
+            ) from None
     if user not in _USERS:
-        raise Refused(f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user"
-                      " with such name. (AUTHENTICATION_FAILED)", 516)
+        raise RequestError(
+            f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user"
+            " with such name. (AUTHENTICATION_FAILED)",
+            516,
+        )
 
 
 def _check_origin(origin: str) -> None:
     # A page of the wide web in the operator's browser can reach loopback; it must not run SQL here.
     if origin and urlsplit(origin).hostname not in _LOOPBACK:
-        raise Refused("Code: 497. DB::Exception: requests of other web origins are refused. (ACCESS_DENIED)", 497, 403)
+        raise RequestError(
+            "Code: 497. DB::Exception: requests of other web origins are refused. (ACCESS_DENIED)", 497, 403
+        )

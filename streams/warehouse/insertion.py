@@ -1,4 +1,4 @@
-"""INSERT with inline data over HTTP: bytes are pushed into the engine as they arrive, in one of the writers' threads."""
+"""INSERT with inline data over HTTP: bytes are pushed into the engine as they arrive, in a writer's thread."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from streams.warehouse.sessions import Sessions
 from streams.warehouse.statements import Statement
 
 
-async def insert(sessions: Sessions, pool: ThreadPoolExecutor, ask: Ask, statement: Statement, body: Body) -> dict[str, str]:
+async def insert(
+    sessions: Sessions, pool: ThreadPoolExecutor, ask: Ask, statement: Statement, body: Body
+) -> dict[str, str]:
     """Run one insert; the numbers of X-ClickHouse-Summary.
 
     Raises:
         WarehouseError: the engine refused; nothing of the insert is kept when it fits one block (1 M rows).
     """
     if ask.readonly:
-        raise refusal("Code: 164. DB::Exception: default: Cannot execute query in readonly mode. For queries over HTTP, method"
-                      " GET implies readonly. You should use method POST for modifying queries. (READONLY)", 164)
+        raise refusal(
+            "Code: 164. DB::Exception: default: Cannot execute query in readonly mode. For queries over HTTP, method"
+            " GET implies readonly. You should use method POST for modifying queries. (READONLY)",
+            164,
+        )
     run = partial(asyncio.get_running_loop().run_in_executor, pool)
     stack = ExitStack()
     connection = await run(stack.enter_context, sessions.connection(ask))
@@ -43,8 +48,16 @@ async def insert(sessions: Sessions, pool: ThreadPoolExecutor, ask: Ask, stateme
     finally:
         await run(stack.close)
     rows, size = str(result.rows_written), str(result.bytes_written)
-    return {"read_rows": rows, "read_bytes": size, "written_rows": rows, "written_bytes": size, "total_rows_to_read": "0",
-            "result_rows": rows, "result_bytes": size, "elapsed_ns": str(int(result.elapsed * 1e9))}
+    return {
+        "read_rows": rows,
+        "read_bytes": size,
+        "written_rows": rows,
+        "written_bytes": size,
+        "total_rows_to_read": "0",
+        "result_rows": rows,
+        "result_bytes": size,
+        "elapsed_ns": str(int(result.elapsed * 1e9)),
+    }
 
 
 def _begin(connection: Connection, ask: Ask, statement: Statement) -> StreamingInserter:

@@ -16,7 +16,7 @@ from schemas.signals import Alert, Overlay
 from streams.warehouse import Warehouse
 
 _OBJECTS = """SELECT key, body FROM nameward.policy_objects FINAL WHERE NOT deleted ORDER BY key"""
-_OVERLAYS = """SELECT body FROM (SELECT tenant, body FROM nameward.overlays FINAL ORDER BY version DESC LIMIT 1 BY tenant) ORDER BY tenant"""
+_OVERLAYS = """SELECT body FROM nameward.overlays FINAL ORDER BY version DESC LIMIT 1 BY tenant"""
 _ALERTS = """SELECT body FROM nameward.alerts_now WHERE changed > now() - INTERVAL 30 DAY ORDER BY tenant, id"""
 _BASELINES = """SELECT tenant, name, value FROM nameward.baselines FINAL"""
 
@@ -49,7 +49,9 @@ def alerts(warehouse: Warehouse) -> dict[str, list[Alert]]:
 
 def open_alerts(warehouse: Warehouse) -> dict[str, list[Alert]]:
     """Alerts whose last word is not ``closed``, by tenant."""
-    last = {tenant: [alert for alert in known if alert.state != "closed"] for tenant, known in alerts(warehouse).items()}
+    last = {
+        tenant: [alert for alert in known if alert.state != "closed"] for tenant, known in alerts(warehouse).items()
+    }
     return {tenant: known for tenant, known in last.items() if known}
 
 
@@ -67,7 +69,14 @@ def save_baselines(warehouse: Warehouse, learnt: Mapping[str, Mapping[str, float
     if not rows:
         return
     tenants, names, values = zip(*rows, strict=True)
-    warehouse.insert_arrow("nameward.baselines", pa.record_batch({
-        "tenant": pa.array(tenants, pa.string()), "name": pa.array(names, pa.string()), "value": pa.array(values, pa.float64()),
-        "updated": pa.array([now] * len(rows), pa.timestamp("ms", tz="UTC")),
-    }))
+    warehouse.insert_arrow(
+        "nameward.baselines",
+        pa.record_batch(
+            {
+                "tenant": pa.array(tenants, pa.string()),
+                "name": pa.array(names, pa.string()),
+                "value": pa.array(values, pa.float64()),
+                "updated": pa.array([now] * len(rows), pa.timestamp("ms", tz="UTC")),
+            }
+        ),
+    )

@@ -1,7 +1,7 @@
 """The embedded store (or a server) over ClickHouse's HTTP interface: what the sink uses in the embedded stack.
 
-Inserts go as one uncompressed Arrow stream: on loopback, packing costs more than it saves. Blocking; one connection,
-kept open, one call at a time.
+Inserts go as one Arrow stream packed with lz4, which costs less than moving three times the bytes. Blocking; one
+connection, kept open, one call at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pyarrow as pa
 
-from streams.warehouse import Parameters, Row, WarehouseAway, refusal
+from streams.warehouse import AwayError, Parameters, Row, refusal
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
 from streams.warehouse.statements import tsv_parameters
 
@@ -49,7 +49,7 @@ class Loopback:
     def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
         """See Warehouse."""
         statement = insert_statement(table, columns.schema.names) + " FORMAT ArrowStream"
-        self._post({"query": statement}, memoryview(arrow_stream(columns)))
+        self._post({"query": statement}, memoryview(arrow_stream(columns, "lz4")))
 
     def close(self) -> None:
         """See Warehouse."""
@@ -67,7 +67,7 @@ class Loopback:
             except (OSError, HTTPException) as error:
                 self.close()
                 reason = str(error) or type(error).__name__
-                raise WarehouseAway(f"the store does not answer at http://{self._host}:{self._port}: {reason}") from error
+                raise AwayError(f"the store does not answer at http://{self._host}:{self._port}: {reason}") from error
         if response.status != 200:
             text = answer.decode(errors="replace").strip()
             found = _CODE.search(text)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-from streams.warehouse import Warehouse, WarehouseRefused
+from streams.warehouse import RefusedError, Warehouse
 
 _NAME = re.compile(r"(\d{3})_(\w+)\.sql")
 _VERSIONS = """CREATE TABLE IF NOT EXISTS nameward.schema_versions
@@ -27,10 +27,10 @@ class Migration:
 
 def migrations() -> tuple[Migration, ...]:
     """All migrations shipped with the schemas, by number."""
-    found = []
-    for file in files("schemas").joinpath("clickhouse").iterdir():
-        if matched := _NAME.fullmatch(file.name):
-            found.append(Migration(int(matched[1]), matched[2], tuple(_statements(file.read_text("utf-8")))))
+    named = ((_NAME.fullmatch(file.name), file) for file in files("schemas").joinpath("clickhouse").iterdir())
+    found = (
+        Migration(int(name[1]), name[2], tuple(_statements(file.read_text("utf-8")))) for name, file in named if name
+    )
     return tuple(sorted(found, key=lambda migration: migration.version))
 
 
@@ -38,7 +38,7 @@ def migrate(warehouse: Warehouse) -> list[int]:
     """Bring the database to the newest version; the versions applied now.
 
     Raises:
-        WarehouseRefused: the database is newer than this program.
+        RefusedError: the database is newer than this program.
     """
     known = migrations()
     warehouse.execute("CREATE DATABASE IF NOT EXISTS nameward")
@@ -46,15 +46,19 @@ def migrate(warehouse: Warehouse) -> list[int]:
     applied = {int(version) for (version,) in warehouse.query("SELECT DISTINCT version FROM nameward.schema_versions")}
     newest = known[-1].version
     if applied and max(applied) > newest:
-        raise WarehouseRefused(f"the database has schema version {max(applied)}, this program knows {newest}: use a newer Nameward")
+        raise RefusedError(
+            f"the database has schema version {max(applied)}, this program knows {newest}: use a newer Nameward"
+        )
     done = []
     for migration in known:
         if migration.version in applied:
             continue
         for statement in migration.statements:
             warehouse.execute(statement)
-        warehouse.execute("INSERT INTO nameward.schema_versions (version, name) SELECT {version:UInt32}, {name:String}",
-                          {"version": migration.version, "name": migration.name})
+        warehouse.execute(
+            "INSERT INTO nameward.schema_versions (version, name) SELECT {version:UInt32}, {name:String}",
+            {"version": migration.version, "name": migration.name},
+        )
         done.append(migration.version)
     return done
 

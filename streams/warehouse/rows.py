@@ -28,15 +28,17 @@ def event_rows(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 def counter_rows(counters: Sequence[tuple[str, int, int, int, int, bool]], now: datetime) -> pa.RecordBatch:
     """Rows of source_counters from (source, epoch, offered, dropped, acknowledged, closed)."""
     source, epoch, offered, dropped, acknowledged, closed = zip(*counters, strict=True)
-    return pa.record_batch({
-        "source": pa.array(source, pa.string()),
-        "epoch": pa.array(epoch, pa.uint64()),
-        "offered": pa.array(offered, pa.uint64()),
-        "dropped": pa.array(dropped, pa.uint64()),
-        "acknowledged": pa.array(acknowledged, pa.uint64()),
-        "closed": pa.array([int(word) for word in closed], pa.uint8()),
-        "updated": pa.array([now] * len(counters), pa.timestamp("ms", tz="UTC")),
-    })
+    return pa.record_batch(
+        {
+            "source": pa.array(source, pa.string()),
+            "epoch": pa.array(epoch, pa.uint64()),
+            "offered": pa.array(offered, pa.uint64()),
+            "dropped": pa.array(dropped, pa.uint64()),
+            "acknowledged": pa.array(acknowledged, pa.uint64()),
+            "closed": pa.array([int(word) for word in closed], pa.uint8()),
+            "updated": pa.array([now] * len(counters), pa.timestamp("ms", tz="UTC")),
+        }
+    )
 
 
 def insert_statement(table: str, names: Sequence[str]) -> str:

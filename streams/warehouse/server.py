@@ -1,12 +1,13 @@
 """A ClickHouse server over its native protocol (clickhouse-driver): columnar inserts, reconnects, refusals.
 
-Blocking; one connection, one call at a time. The connection is made when it is needed and dropped after any failure, so a
-restarted server costs one failed call.
+Blocking; one connection, one call at a time. The connection is made when it is needed and dropped after any failure, so
+a restarted server costs one failed call.
 """
 
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver_errors
 
-from streams.warehouse import Parameters, Row, WarehouseAway, WarehouseError, refusal
+from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusal
 from streams.warehouse.rows import insert_statement
 
 
@@ -38,7 +39,7 @@ class Server:
             "connect_timeout": connect_s,
             "send_receive_timeout": answer_s,
             "sync_request_timeout": connect_s,
-            "compression": "lz4" if _packs() else False,
+            "compression": "lz4" if find_spec("clickhouse_cityhash") else False,
             "settings": {"strings_as_bytes": False},
         }
         self._client: Client | None = None
@@ -50,8 +51,7 @@ class Server:
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """See Warehouse."""
-        rows: list[Row] = self._call(sql, parameters)
-        return rows
+        return self._call(sql, parameters)
 
     def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
         """See Warehouse."""
@@ -65,25 +65,28 @@ class Server:
             self._client.disconnect()
             self._client = None
 
-    def _call(self, sql: str, parameters: Parameters | None, *, data: list[Any] | None = None, columnar: bool = False) -> Any:
+    def _call(
+        self, sql: str, parameters: Parameters | None, *, data: list[Any] | None = None, columnar: bool = False
+    ) -> list[Row]:
         with self._lock:
             try:
                 if self._client is None:
                     self._client = Client(**self._arguments)
                 values = data if data is not None else _substitutes(parameters)
-                return self._client.execute(_placeholders(sql, parameters), values, columnar=columnar)
+                answer = self._client.execute(_placeholders(sql, parameters), values, columnar=columnar)
             except driver_errors.ServerException as error:
                 self.close()
                 raise refusal(f"{self._where}: {_first_line(error.message)}", error.code) from error
             except (driver_errors.Error, OSError, EOFError) as error:
                 self.close()
                 raise self._failure(error) from error
+        return list(answer) if isinstance(answer, list) else []
 
     def _failure(self, error: Exception) -> WarehouseError:
         code = int(getattr(error, "code", 0) or 0)
         reason = _first_line(str(error)) or type(error).__name__
         if isinstance(error, (driver_errors.NetworkError, driver_errors.SocketTimeoutError, OSError, EOFError)):
-            return WarehouseAway(f"{self._where}: does not answer: {reason}", code)
+            return AwayError(f"{self._where}: does not answer: {reason}", code)
         return refusal(f"{self._where}: {reason}", code)
 
 
@@ -104,7 +107,7 @@ def _substitutes(parameters: Parameters | None) -> dict[str, str | int | float] 
     return dict(parameters) if parameters else None
 
 
-def _cells(column: pa.Array) -> Any:
+def _cells(column: pa.Array) -> list[Any]:
     """A column as the driver takes it: numbers as a numpy array's list, text and lists as Python's own."""
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -113,18 +116,11 @@ def _cells(column: pa.Array) -> Any:
     if pa.types.is_map(kind):
         return [dict(pairs) for pairs in column.to_pylist()]
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return column.to_numpy(zero_copy_only=False).tolist()
-    return column.to_pylist()
+        numbers: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+        return numbers
+    cells: list[Any] = column.to_pylist()
+    return cells
 
 
 def _first_line(text: str) -> str:
     return text.partition("Stack trace:")[0].strip().partition("\n")[0].rstrip(". ")
-
-
-def _packs() -> bool:
-    """Whether the driver can compress (it needs clickhouse-cityhash for that)."""
-    try:
-        import clickhouse_cityhash  # noqa: F401 - present or not is the question
-    except ImportError:
-        return False
-    return True

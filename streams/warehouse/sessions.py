@@ -1,4 +1,4 @@
-"""Connections for the HTTP interface: a fresh one per request, or the one a ``session_id`` keeps (SET, temporary tables)."""
+"""Connections for the HTTP interface: a fresh one per request, or the one a ``session_id`` keeps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Sessions:
         """The connection for a request; settings made on it for the request do not outlive it.
 
         Raises:
-            WarehouseRefused: when the session is busy with another query.
+            RefusedError: when the session is busy with another query.
         """
         if not ask.session:
             connection = self._database.connect(ask.database)
@@ -69,8 +69,11 @@ class Sessions:
             if session is None:
                 session = self._sessions[ask.session] = _Session(self._database.connect(ask.database))
             if not session.lock.acquire(blocking=False):
-                raise refusal(f"Code: 373. DB::Exception: Session {ask.session} is locked by a concurrent client."
-                              " (SESSION_IS_LOCKED)", 373)
+                raise refusal(
+                    f"Code: 373. DB::Exception: Session {ask.session} is locked by a concurrent client."
+                    " (SESSION_IS_LOCKED)",
+                    373,
+                )
         return session
 
     def _expire(self) -> None:
@@ -84,8 +87,9 @@ class Sessions:
 @contextmanager
 def _restored(connection: Connection, names: list[str]) -> Iterator[None]:
     """Put settings back after a request."""
-    listed = ", ".join(quoted(name) for name in names)
-    before = rows_of(run(connection, f"SELECT name, value, changed FROM system.settings WHERE name IN ({listed})", "JSONCompact").bytes())
+    sql = "SELECT name, value, changed FROM system.settings WHERE has({names:Array(String)}, name)"
+    listed = ",".join(quoted(name) for name in names)
+    before = rows_of(run(connection, sql, "JSONCompact", {"names": f"[{listed}]"}).body)
     try:
         yield
     except WarehouseError:

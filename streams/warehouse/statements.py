@@ -1,4 +1,4 @@
-"""Just enough of ClickHouse's grammar for the HTTP interface: where a statement's FORMAT stands and where inline data begins.
+"""Just enough of ClickHouse's grammar for HTTP: where a statement's FORMAT stands and where inline data begins.
 
 Pure: bytes in, a Statement out. It does not validate SQL; the engine does.
 """
@@ -128,7 +128,9 @@ def _parse_other(sql: bytes, first: _Token, stream: Iterator[_Token]) -> Stateme
         tokens.pop()
     for index, token in enumerate(tokens):
         if token.text == b";":
-            raise StatementError("Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
+            raise StatementError(
+                "Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)"
+            )
         _refuse_files(tokens[index - 1].upper if index else "", token.upper)
     end = tokens[-1].end
     verb = first.upper
@@ -142,7 +144,9 @@ def _parse_other(sql: bytes, first: _Token, stream: Iterator[_Token]) -> Stateme
 
 def _refuse_files(previous: str, word: str) -> None:
     if (previous, word) in {("INTO", "OUTFILE"), ("FROM", "INFILE")}:
-        raise StatementError(f"Code: 1. DB::Exception: {previous} {word} is not allowed over HTTP. (UNSUPPORTED_METHOD)")
+        raise StatementError(
+            f"Code: 1. DB::Exception: {previous} {word} is not allowed over HTTP. (UNSUPPORTED_METHOD)"
+        )
 
 
 def quoted(value: str) -> str:
