@@ -13,6 +13,7 @@ class Collecting:
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.arrived = asyncio.Event()
 
     async def start(self) -> int:
         """Connect."""
@@ -22,6 +23,7 @@ class Collecting:
         """Keep it."""
         assert partition == 0
         self.sent.append(value)
+        self.arrived.set()
 
     def partitions(self) -> int:
         """One."""
@@ -73,8 +75,7 @@ async def test_hold_ends_by_itself() -> None:
     """A hold that nobody ends is over after its time."""
     delivery, transport = held_delivery(0.05)
     async with asyncio.timeout(5):
-        while not transport.sent:
-            await asyncio.sleep(0.01)
+        await transport.arrived.wait()
     assert not delivery.held
 
 
