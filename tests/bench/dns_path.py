@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,10 +91,8 @@ def _unique(directory: Path, turn: int) -> Path:
 
 def generate(port: int, names: Path, *options: str) -> load.Report:
     """Dnsperf on the core that is not under test."""
-    command = [peers.require("taskset"), "-c", str(OTHER_CORE), peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", CLIENT]
-    command += ["-d", str(names), *_GENERATOR, *options]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return load.finish(running, within=300)
+    pinned = (peers.require("taskset"), "-c", str(OTHER_CORE))
+    return load.start(port, names, *_GENERATOR, *options, client=CLIENT, prefix=pinned).finish(within=300)
 
 
 def _rate_table(title: str, rates: dict[str, list[float]], yardstick: str) -> Table:

@@ -6,6 +6,7 @@ import random
 import re
 import statistics
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,24 +43,33 @@ def write_names(path: Path, names: Sequence[str], count: int, *, kinds: Sequence
     return path
 
 
-def start(port: int, names: Path, *options: str, client: str = "127.0.1.20") -> subprocess.Popen[str]:
-    """Start dnsperf on a data file from a client address; read its report with `finish`."""
-    command = [peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", client, "-d", str(names), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+class Running:
+    """A dnsperf at work; its words go to a file, since a full pipe would hold it up."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._words = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by finish
+        self._process = subprocess.Popen(command, stdout=self._words, stderr=subprocess.STDOUT)
+
+    def finish(self, *, within: float) -> Report:
+        """Wait for its end and read its report."""
+        with self._words as words:
+            status = self._process.wait(within)
+            words.seek(0)
+            text = words.read()
+        assert status == 0, text[-2000:]
+        counts = {name: int(number) for name, number in _COUNT.findall(text)}
+        rate, average = _RATE.search(text), _AVERAGE.search(text)
+        assert rate, text[-2000:]
+        latencies = tuple(float(seconds) * 1000 for seconds in _ANSWERED.findall(text))
+        return Report(counts["Queries sent"], counts["Queries completed"], counts["Queries lost"], float(rate[1]),
+                      float(average[1]) * 1000 if average else 0.0, latencies)
 
 
-def finish(running: subprocess.Popen[str], *, within: float) -> Report:
-    """Wait for dnsperf and read its report."""
-    text, _ = running.communicate(timeout=within)
-    assert running.returncode == 0, text[-2000:]
-    counts = {name: int(number) for name, number in _COUNT.findall(text)}
-    rate, average = _RATE.search(text), _AVERAGE.search(text)
-    assert rate, text[-2000:]
-    latencies = tuple(float(seconds) * 1000 for seconds in _ANSWERED.findall(text))
-    return Report(counts["Queries sent"], counts["Queries completed"], counts["Queries lost"], float(rate[1]),
-                  float(average[1]) * 1000 if average else 0.0, latencies)
+def start(port: int, names: Path, *options: str, client: str = "127.0.1.20", prefix: Sequence[str] = ()) -> Running:
+    """Start dnsperf on a data file from a client address; `prefix` may pin it to a core."""
+    return Running([*prefix, peers.require("dnsperf"), "-s", "127.0.0.1", "-p", str(port), "-a", client, "-d", str(names), *options])
 
 
 def run(port: int, names: Path, *options: str, client: str = "127.0.1.20", within: float = 120) -> Report:
     """Run dnsperf to its end."""
-    return finish(start(port, names, *options, client=client), within=within)
+    return start(port, names, *options, client=client).finish(within=within)

@@ -76,7 +76,7 @@ def test_every_event_is_accounted_for(stack: Stack, broker: ApacheKafka | None, 
         at(4)
         broker.stop()
         broker.start()
-    report = load.finish(running, within=180)
+    report = running.finish(within=180)
     for name, pid in (("analytics", analytics), ("sink", sink), ("r1", worker)):
         stack.wait_replaced(name, pid)
 
