@@ -7,6 +7,7 @@ results never leak from one to the next. Must not know HTTP.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,8 @@ class Database:
         config, users = self.path / "config.xml", self.path / "users.xml"
         cache, limits = self.limits.cache_mib * _MIB, self.limits
         try:
-            (self.path / "spool").mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.path / "spool", ignore_errors=True)
+            (self.path / "spool").mkdir(parents=True)
             config.write_text(_CONFIG.format(server=limits.server_mib * _MIB, cache=cache, users=escape(str(users))))
             users.write_text(
                 _USERS.format(

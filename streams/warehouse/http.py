@@ -16,10 +16,18 @@ from pathlib import Path
 from aiohttp import web
 from chdb.state.sqlitelike import Connection
 
-from streams.warehouse import WarehouseError
+from streams.warehouse import WarehouseError, refusal
 from streams.warehouse.embedded import Database, apply_settings, run
 from streams.warehouse.http_body import Body
-from streams.warehouse.http_request import Ask, RequestError, error_text, read_ask, status_of
+from streams.warehouse.http_request import (
+    GET_IS_READONLY,
+    READONLY,
+    Ask,
+    RequestError,
+    error_text,
+    read_ask,
+    status_of,
+)
 from streams.warehouse.insertion import insert
 from streams.warehouse.sessions import Sessions
 from streams.warehouse.statements import Statement, StatementError, parse, quoted
@@ -69,7 +77,7 @@ class HttpInterface:
         """The aiohttp application; run it with ``auto_decompress=False``, bodies are unpacked here."""
         app = web.Application(client_max_size=1 << 40)
         for path in ("/ping", "/replicas_status"):
-            app.router.add_route("GET", path, _ok)
+            app.router.add_get(path, _ok)  # and HEAD
         app.router.add_route("*", "/", self._handle)
         return app
 
@@ -102,6 +110,8 @@ class HttpInterface:
         if statement.data is not None:
             summary = await insert(self._sessions, self._writers, ask, statement, body)
             return web.Response(headers=self._headers(ask, summary))
+        if ask.readonly and not statement.reads and statement.verb not in {"SET", "USE"}:
+            raise refusal(GET_IS_READONLY, READONLY)
         started = time.perf_counter()
         spool = self._database.path / "spool" / f"{id(request):x}-{time.monotonic_ns():x}"
         try:
@@ -115,7 +125,7 @@ class HttpInterface:
         """In a thread: run the statement, leave its result in the spool file."""
         with self._sessions.connection(ask) as connection:
             apply_settings(connection, ask.settings)
-            if ask.readonly:
+            if ask.readonly and not ask.session:  # a session's connection could never be written with again
                 apply_settings(connection, {"readonly": "2"})
             summary = self._execute(connection, ask, statement, spool)
         return {**summary, _SIZE: str(spool.stat().st_size if spool.exists() else 0)}
@@ -147,6 +157,7 @@ class HttpInterface:
         await response.prepare(request)
         if size and request.method != "HEAD":
             with spool.open("rb") as file:
+                spool.unlink()  # a reader that goes away leaves nothing behind
                 while chunk := file.read(_CHUNK):
                     await response.write(chunk)
         await response.write_eof()

@@ -66,6 +66,13 @@ _STATUS = {
 }
 
 
+READONLY = 164
+GET_IS_READONLY = (
+    "Code: 164. DB::Exception: default: Cannot execute query in readonly mode. For queries over HTTP, method GET"
+    " implies readonly. You should use method POST for modifying queries. (READONLY)"
+)
+
+
 class RequestError(Exception):
     """A request that is turned away before any statement runs."""
 

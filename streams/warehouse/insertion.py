@@ -12,7 +12,7 @@ from chdb.state.sqlitelike import Connection, StreamingInserter
 from streams.warehouse import refusal
 from streams.warehouse.embedded import apply_settings, engine_error
 from streams.warehouse.http_body import Body
-from streams.warehouse.http_request import Ask
+from streams.warehouse.http_request import GET_IS_READONLY, READONLY, Ask
 from streams.warehouse.sessions import Sessions
 from streams.warehouse.statements import Statement
 
@@ -26,11 +26,7 @@ async def insert(
         WarehouseError: the engine refused; nothing of the insert is kept when it fits one block (1 M rows).
     """
     if ask.readonly:
-        raise refusal(
-            "Code: 164. DB::Exception: default: Cannot execute query in readonly mode. For queries over HTTP, method"
-            " GET implies readonly. You should use method POST for modifying queries. (READONLY)",
-            164,
-        )
+        raise refusal(GET_IS_READONLY, READONLY)
     run = partial(asyncio.get_running_loop().run_in_executor, pool)
     stack = ExitStack()
     connection = await run(stack.enter_context, sessions.connection(ask))

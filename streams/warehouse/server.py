@@ -119,6 +119,8 @@ def _cells(column: pa.Array) -> list[Any]:
         numbers: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
         return numbers
     cells: list[Any] = column.to_pylist()
+    if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+        return [[tuple(item.values()) for item in cell] for cell in cells]
     return cells
 
 
