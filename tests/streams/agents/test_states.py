@@ -1,0 +1,98 @@
+"""Tenants' states in a table: loaded, changed, written, forgotten, restored from durable memory."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.objects import Feedback
+from schemas.signals import Overlay
+from schemas.topics import OVERLAYS
+from streams.agents.states import Learnt, States, tenants_of
+from streams.analysis import TenantSettings
+from tests.streams.store import batch
+from tests.streams.warehouse.test_signal_rows import golden
+
+NOW = 1_795_341_600.0  # 2026-11-22T10:00:00Z, when the events of the tests happen
+
+
+def queries(states: States, now: float) -> int:
+    """Queries counted in ten-second windows that close by now."""
+    windows = [window for found in states.tick(now) for window in found.telemetry]
+    return sum(window.queries for window in windows if window.window_seconds == 10 and not window.workload)
+
+
+def test_a_state_goes_on_from_its_table() -> None:
+    """As after a restart: what was written is there, what is replayed counts once."""
+    table: dict[bytes, bytes] = {}
+    first = States(table)
+    first.update(0, batch(0, 100)[1], NOW)
+    assert first.write(0) > 0
+    assert first.write(0) == 0
+    second = States(table)
+    second.update(0, batch(50, 100)[1], NOW)
+    assert queries(second, NOW + 60) == 150
+
+
+def test_what_was_not_written_is_replayed() -> None:
+    """Nothing is lost and nothing counts twice when the batches come again."""
+    table: dict[bytes, bytes] = {}
+    first = States(table)
+    first.update(0, batch(0, 100)[1], NOW)
+    first.write(0)
+    first.update(0, batch(100, 100)[1], NOW)
+    second = States(table)
+    second.update(0, batch(0, 100)[1], NOW)
+    second.update(0, batch(100, 100)[1], NOW)
+    assert queries(second, NOW + 60) == 200
+
+
+def test_states_are_kept_by_partition() -> None:
+    """Writing one leaves the others alone; forgetting one too."""
+    table: dict[bytes, bytes] = {}
+    states = States(table)
+    states.update(0, batch(0, 10)[1], NOW)
+    states.update(1, batch(0, 10, tenant="globex", partition=1)[1], NOW)
+    states.write(1)
+    assert tenants_of(table) == {"globex"}
+    states.forget([0])
+    assert len(states) == 1
+    states.forget()
+    assert len(states) == 0
+
+
+def test_a_state_that_cannot_be_read_starts_anew() -> None:
+    """One tenant's damage stops nobody."""
+    table: dict[bytes, bytes] = {}
+    states = States(table)
+    states.update(0, batch(0, 10)[1], NOW)
+    states.write(0)
+    table[b"acme\0main"] = b"damaged"
+    again = States(table)
+    again.update(0, batch(0, 10)[1], NOW)
+    assert queries(again, NOW + 60) == 10
+
+
+def test_an_empty_state_is_restored_from_durable_memory() -> None:
+    """The overlay is told again; a state from the table is not overwritten."""
+    overlay = msgspec.json.decode(golden(OVERLAYS.name), type=Overlay)
+    learnt = Learnt(overlays={overlay.tenant: overlay})
+    table: dict[bytes, bytes] = {}
+    states = States(table)
+    states.learnt = learnt
+    states.open(0, learnt.tenants, overlay.changed.timestamp())
+    told = [said for found in states.tick(overlay.changed.timestamp()) for said in found.overlays]
+    assert [said.tenant for said in told] == [overlay.tenant]
+    states.write(0)
+    again = States(table)
+    again.learnt = learnt
+    again.open(0, learnt.tenants, overlay.changed.timestamp())
+    assert not [said for found in again.tick(overlay.changed.timestamp()) for said in found.overlays]
+
+
+def test_settings_reach_states_that_live_and_states_to_come() -> None:
+    """In whatever order tenant and settings appear."""
+    settings = TenantSettings(feedback=Feedback(mode="enforce"))
+    states = States({})
+    assert states.configure("acme", settings, NOW) == []
+    states.update(0, batch(0, 1)[1], NOW)
+    assert len(states.configure("acme", settings, NOW)) == 1
