@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +42,9 @@ log = logging.getLogger(__name__)
 _POLICY_WITHIN = 5.0
 _FLUSH_WITHIN = 5.0
 _HOLD_AT_MOST = 30.0
+_ANEW_AFTER = 1.0
+_CANCELLATIONS = 4
+_FAREWELL = 1.5
 
 
 class StartError(Exception):
@@ -118,9 +122,8 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(part) for part in (self._publisher.run(), self._feed.run(), self._upstreams.run())
-            ]
+            running = (self._publisher.run, self._feed.run, self._upstreams.run)
+            background = [tasks.create_task(_keep_running(run)) for run in running]
             await self._listen(stop)
             await stop.wait()
             await self._wind_down(background)
@@ -153,13 +156,12 @@ class Worker:
         self._listening = False
         await asyncio.gather(self._udp.close(), self._tcp.close())
         self._upstreams.close()
-        for task in background:
-            task.cancel()
-        unsent = await self._publisher.close(_FLUSH_WITHIN)
+        unsent, *_ = await asyncio.gather(self._publisher.close(_FLUSH_WITHIN), _end(background))
         if unsent:
             log.warning("%s stops with %d events that Kafka did not acknowledge", self._settings.name, unsent)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._admin.close(), 1)
+            async with asyncio.timeout(1):
+                await self._admin.close()
 
     def _readiness(self) -> Readiness:
         waiting, degraded = {}, {}
@@ -174,6 +176,26 @@ class Worker:
                 f"events wait in memory ({self._publisher.buffer.held()} held, {dropped} dropped): {delivery.trouble}"
             )
         return Readiness(waiting, degraded)
+
+
+async def _keep_running(run: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a part that stands beside the path; a fault in it is logged and it begins anew: queries are answered on."""
+    while True:
+        try:
+            await run()
+        except Exception:  # whatever it is, it is no reason to stop answering
+            log.exception("a part of the resolver failed and begins anew")
+        await asyncio.sleep(_ANEW_AFTER)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks; again after a while, for a library may have swallowed the first time."""
+    for _ in range(_CANCELLATIONS):
+        for task in tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(tasks, timeout=_FAREWELL)
+        if not pending:
+            return
 
 
 def _claim(directory: Path, settings: Settings) -> tuple[Counters, bytes]:

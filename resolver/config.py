@@ -47,7 +47,7 @@ class PublisherSettings(_Section, frozen=True):
     flush_ms: Annotated[int, Meta(ge=50, le=250)] = 100
     batch_events: Annotated[int, Meta(ge=1, le=20_000)] = 2000
     max_events: Annotated[int, Meta(ge=1000)] = 200_000
-    max_bytes: Annotated[int, Meta(ge=2**20)] = 32 * 2**20
+    max_bytes: Annotated[int, Meta(ge=2**20)] = 16 * 2**20
 
 
 class CacheSettings(_Section, frozen=True):

@@ -51,7 +51,7 @@ class KafkaTransport:
         try:
             await self._producer.start()
             return len(await self._producer.partitions_for(self._topic))
-        except (TimeoutError, KafkaError, OSError) as error:
+        except Exception as error:  # whatever the client stumbles over, the next attempt comes
             await self.stop()
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
 
@@ -70,7 +70,7 @@ class KafkaTransport:
             raise TooLargeError from error
         except AssertionError as error:  # aiokafka's word for a partition the topic does not have
             raise UndeliveredError(f"{self._topic} has no partition {partition}") from error
-        except (TimeoutError, KafkaError, OSError) as error:
+        except Exception as error:  # whatever the client stumbles over, the message is sent again
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
 
     def partitions(self) -> int:
@@ -83,8 +83,9 @@ class KafkaTransport:
         """Disconnect; waits at most two seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError, OSError, asyncio.TimeoutError):
-                await asyncio.wait_for(producer.stop(), _STOP)
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(_STOP):
+                    await producer.stop()
 
 
 def _reason(error: BaseException) -> str:

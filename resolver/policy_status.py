@@ -68,9 +68,12 @@ class StatusPublisher:
     async def _tell_for_ever(self, producer: AIOKafkaProducer) -> None:
         while True:
             self.due.clear()
-            await asyncio.wait_for(self._tell(producer, stopped=False), _PATIENCE_S)
+            # Not wait_for: it may swallow a cancellation that comes together with the event (Python 3.11).
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._tell(producer, stopped=False)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.due.wait(), _EVERY_S)
+                async with asyncio.timeout(_EVERY_S):
+                    await self.due.wait()
 
     async def _tell(self, producer: AIOKafkaProducer, *, stopped: bool) -> None:
         status = PolicyStatus(

@@ -7,10 +7,14 @@ never raises. Everything else runs in tasks of its own. It must not know how an 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+
+import pyarrow as pa
 
 from resolver.buffer import EventBuffer, Offer
 from resolver.columns import Rows, Template, cut, split
@@ -22,6 +26,8 @@ from schemas.batches import BatchHeader
 from schemas.topics import partition_of
 
 __all__ = ["Limits", "Publisher", "Template"]
+
+log = logging.getLogger(__name__)
 
 _HEARTBEAT = 1.0
 _TICKS = 4
@@ -40,7 +46,7 @@ class Limits:
     flush_ms: int = 100
     batch_events: int = 2000
     max_events: int = 200_000
-    max_bytes: int = 32 * 2**20
+    max_bytes: int = 16 * 2**20
 
 
 class Publisher:
@@ -71,8 +77,10 @@ class Publisher:
         self.tally = Tally()
         self.slow = 0
         self.delivery = Delivery(transport, self._encode, self._settled)
+        self._killed = counters.predecessors()
         self._partitions = 0
-        self._unrouted: list[Rows] = []
+        self._unrouted: deque[Rows] = deque()
+        self._running: asyncio.Task[None] | None = None
         self._sequence = 0
         self._said = (0, 0, 0)
 
@@ -82,7 +90,8 @@ class Publisher:
         self.buffer.offer(template, time_ns, latency_us, upstream_us)
 
     async def run(self) -> None:
-        """Publish until cancelled."""
+        """Publish until cancelled or closed."""
+        self._running = asyncio.current_task()
         await asyncio.gather(self._flushing(), self._speaking())
 
     async def close(self, seconds: float) -> int:
@@ -91,6 +100,9 @@ class Publisher:
         Returns:
             events that were not acknowledged in that time; the successor's closing word accounts for them.
         """
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._finish()
@@ -101,7 +113,9 @@ class Publisher:
     async def _finish(self) -> None:
         if not self._partitions:
             self._partitions = await self.delivery.connect()
-        await self._route(self._collect())
+        self._close_predecessors()
+        self._collect()
+        await self._route()
         await self.delivery.finish()
         self._say(self._header(closed=True), partial(self.counters.forget, self.counters.epoch))
         await self.delivery.finish()
@@ -109,7 +123,16 @@ class Publisher:
     async def _speaking(self) -> None:
         """Connect, say the last word for killed predecessors, then speak when counters changed without a batch."""
         self._partitions = await self.delivery.connect()
-        for old in self.counters.predecessors():
+        self._close_predecessors()
+        while True:
+            await asyncio.sleep(_HEARTBEAT)
+            self._partitions = max(self._partitions, self.delivery.partitions())
+            if self._said != self._counts() and not self.delivery.lane(0).busy:
+                self._say(self._header())
+
+    def _close_predecessors(self) -> None:
+        """Say the last word about epochs of killed workers, once."""
+        for old in self._killed:
             header = BatchHeader(
                 source=self._source,
                 epoch=old.epoch,
@@ -122,11 +145,7 @@ class Publisher:
                 acknowledged=old.acknowledged,
             )
             self._say(header, partial(self.counters.forget, old.epoch))
-        while True:
-            await asyncio.sleep(_HEARTBEAT)
-            self._partitions = max(self._partitions, self.delivery.partitions())
-            if self._said != self._counts() and not self.delivery.lane(0).busy:
-                self._say(self._header())
+        self._killed = []
 
     async def _flushing(self) -> None:
         """Cut batches every flush_ms, or sooner when one is full."""
@@ -136,35 +155,42 @@ class Publisher:
                 if len(self.buffer) >= self.limits.batch_events:
                     break
             if self._partitions:
-                await self._route(self._collect())
+                self._collect()
+                await self._route()
             elif len(self.buffer) >= self.limits.batch_events:
-                self._unrouted = self._collect()
+                self._collect()
 
-    def _collect(self) -> list[Rows]:
-        rows, self._unrouted = self._unrouted, []
+    def _collect(self) -> None:
         if len(self.buffer):
             taken = self.buffer.take()
             self.tally.add(taken)
-            rows += cut(taken, self.limits.batch_events)
-        return rows
+            self._unrouted.extend(cut(taken, self.limits.batch_events))
 
-    async def _route(self, pieces: list[Rows]) -> None:
-        for number, rows in enumerate(pieces):
-            if number:
-                await asyncio.sleep(0)  # a backlog is cut in steps; queries are answered between them
-            for partition, part in split(rows, self._partition).items():
+    async def _route(self) -> None:
+        """Hand what was collected to the lanes of its partitions."""
+        while self._unrouted:
+            for partition, part in split(self._unrouted.popleft(), self._partition).items():
                 lane = self.delivery.lane(partition)
                 lane.add(part)
                 if lane.busy and lane.waiting >= self.limits.batch_events:
                     lane.ready.append(self._encode(lane))
                 self.delivery.kick(lane)
+            if self._unrouted:
+                await asyncio.sleep(0)  # a backlog is cut in steps; queries are answered between them
 
     def _partition(self, tenant: str) -> int:
         return partition_of(tenant, self._partitions)
 
     def _encode(self, lane: Lane) -> Batch:
         rows = lane.next_rows(self.limits.batch_events)
-        batch = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+        try:
+            batch = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+        except (ValueError, TypeError, OverflowError, pa.ArrowException):
+            log.exception("%d events that cannot be encoded are dropped and counted", len(rows))
+            self._settled(rows.weight, 0, len(rows))
+            value = encode_counters(self._header(partition=lane.partition))
+            self.buffer.account(len(value))
+            return Batch(value, 0)
         self._sequence += len(rows)
         self.buffer.account(len(batch.value) - rows.weight)
         return batch

@@ -26,7 +26,9 @@ def test_what_is_offered_is_taken_in_order() -> None:
             buffer.offer(templates[number * 7 % 5], moment(number), number, number * 2)
         rows = buffer.take()
         assert len(buffer) == 0
-        assert [rows.templates[slot] for slot in rows.slots] == [templates[n * 7 % 5] for n in range(start, start + 100)]
+        assert [rows.templates[slot] for slot in rows.slots] == [
+            templates[n * 7 % 5] for n in range(start, start + 100)
+        ]
         assert rows.times.tolist() == [moment(number) for number in range(start, start + 100)]
         assert rows.latencies.tolist() == list(range(start, start + 100))
         assert rows.upstreams.tolist() == [number * 2 for number in range(start, start + 100)]
@@ -80,9 +82,9 @@ def test_counts_are_exact_whatever_happens(steps: list[tuple[str, int]]) -> None
         elif step == "take":
             taken += len(buffer.take())
         else:
-            count = min(count, taken)
-            taken, released = taken - count, released + count
-            buffer.release(count, 0)
+            gone = min(count, taken)
+            taken, released = taken - gone, released + gone
+            buffer.release(gone, 0)
         assert offered.value == total
         assert buffer.held() == len(buffer) + taken == total - dropped.value - released
         assert buffer.held() <= 50

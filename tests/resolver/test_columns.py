@@ -20,7 +20,9 @@ def rows_of(slots: list[int], templates: list[Template]) -> Rows:
     """Rows whose numbers tell their place."""
     count = np.arange(len(slots))
     times = np.array([moment(number) for number in range(len(slots))], np.int64)
-    return Rows(templates, np.array(slots, np.int64), times, count.astype(np.uint32), (count * 2).astype(np.uint32), 1000)
+    return Rows(
+        templates, np.array(slots, np.int64), times, count.astype(np.uint32), (count * 2).astype(np.uint32), 1000
+    )
 
 
 def expected(rows: Rows, index: int, first: int) -> QueryEvent:

@@ -50,7 +50,9 @@ class Embedded:
         self._process.wait()
 
 
-@pytest.fixture(params=[pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)])
+@pytest.fixture(
+    params=[pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)]
+)
 def broker(request: pytest.FixtureRequest, tmp_path: Path):
     """A running broker."""
     if request.param == "apache":
@@ -81,11 +83,11 @@ async def create_topic(bootstrap: str, **config: str) -> None:
                 await admin.close()
 
 
-async def stored(bootstrap: str) -> tuple[list[int], list[BatchHeader]]:
+async def stored(bootstrap: str, partitions: int = PARTITIONS) -> tuple[list[int], list[BatchHeader]]:
     """Sequences of all events on the broker, sorted, repetitions included; and headers without rows."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
-    places = [TopicPartition(EVENTS.name, number) for number in range(PARTITIONS)]
+    places = [TopicPartition(EVENTS.name, number) for number in range(partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
     ends = await consumer.end_offsets(places)
@@ -168,7 +170,9 @@ async def test_nothing_is_lost_when_kafka_restarts(broker: Embedded | ApacheKafk
     assert [word.acknowledged for word in words if word.closed] == [total]
 
 
-async def test_a_broker_that_takes_small_messages_gets_small_messages(broker: Embedded | ApacheKafka, tmp_path: Path) -> None:
+async def test_a_broker_that_takes_small_messages_gets_small_messages(
+    broker: Embedded | ApacheKafka, tmp_path: Path
+) -> None:
     """A topic with a low max.message.bytes: batches are cut until they fit."""
     if isinstance(broker, Embedded):
         pytest.skip("the embedded broker has no limit on the size of a message")

@@ -28,7 +28,9 @@ async def eventually(probe: Callable[[], object], within: float = 10.0) -> None:
 
 
 @asynccontextmanager
-async def publishing(directory: Path, broker: MemoryBroker, limits: Limits = QUICK, epoch: int = 1000) -> AsyncIterator[Publisher]:
+async def publishing(
+    directory: Path, broker: MemoryBroker, limits: Limits = QUICK, epoch: int = 1000
+) -> AsyncIterator[Publisher]:
     """A publisher that runs; whoever uses it closes it."""
     publisher = Publisher(Counters(directory, "r1", epoch), "r1", broker, limits)
     running = asyncio.create_task(publisher.run())
@@ -122,7 +124,9 @@ async def test_the_broker_comes_late(tmp_path: Path) -> None:
     assert broker.sequences(1000) == list(range(300))
 
 
-async def test_the_broker_goes_and_comes_back(tmp_path: Path, broker: MemoryBroker, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_broker_goes_and_comes_back(
+    tmp_path: Path, broker: MemoryBroker, caplog: pytest.LogCaptureFixture
+) -> None:
     """Offering goes on, memory is bounded, drops are exact; one line says it is away, one that it is back."""
     caplog.set_level(logging.WARNING)
     limits = Limits(flush_ms=10, batch_events=50, max_events=400)
@@ -199,7 +203,9 @@ async def test_heartbeats_tell_of_drops_without_batches(tmp_path: Path, broker: 
     await publisher.close(5)
 
 
-async def test_closing_without_a_broker_ends_in_time_and_leaves_the_word_to_the_successor(tmp_path: Path, broker: MemoryBroker) -> None:
+async def test_closing_without_a_broker_ends_in_time_and_leaves_the_word_to_the_successor(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
     """Bounded time; the number of unsent events is returned; the successor closes the epoch."""
     async with publishing(tmp_path, broker) as publisher:
         offer(publisher, 10)
@@ -242,3 +248,15 @@ async def test_counts_add_up_in_any_weather(tmp_path: Path, seed: int) -> None:
     assert word.offered == total
     assert sorted(set(broker.sequences(1000))) == list(range(total - word.dropped))
     assert word.acknowledged == total - word.dropped
+
+
+async def test_events_that_cannot_be_encoded_are_dropped_and_counted(tmp_path: Path, broker: MemoryBroker) -> None:
+    """A template with nonsense in it takes its batch with it, counted; what comes later arrives."""
+    async with publishing(tmp_path, broker) as publisher:
+        publisher.offer(template(1, answers=(("A", "192.0.2.1", 2**40),)), moment(0), 0)
+        await eventually(lambda: publisher.counters.dropped.value == 1)
+        offer(publisher, 10)
+        await eventually(lambda: publisher.buffer.held() == 0)
+        assert publisher.counters.acknowledged.value == 10
+    assert await publisher.close(5) == 0
+    assert broker.sequences(1000) == list(range(10))

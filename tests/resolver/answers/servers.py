@@ -68,7 +68,9 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def upstream(behaviour: Behaviour = lambda message, _: respond(message), *, udp: bool = True, tcp: bool = True) -> AsyncIterator[Upstream]:
+async def upstream(
+    behaviour: Behaviour = lambda message, _: respond(message), *, udp: bool = True, tcp: bool = True
+) -> AsyncIterator[Upstream]:
     """A running server."""
     loop = asyncio.get_running_loop()
     listening = socket.create_server(("127.0.0.1", 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ async def test_ids_and_ports_are_random(upstreams: Upstreams) -> None:
     ports = [port for _, _, port in one.asked]
     assert len(ids) > 290
     assert 8 < len(set(ports)) <= 16
-    assert len({port - before for before, port in zip(ports, ports[1:], strict=False)}) > 20
+    assert len({port - before for before, port in pairwise(ports)}) > 20
 
 
 async def test_ports_are_given_up_for_others(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +53,9 @@ async def test_ports_are_given_up_for_others(upstreams: Upstreams, monkeypatch: 
     monkeypatch.setattr("resolver.answers.upstream_udp._USES", 3)
     async with upstream() as one:
         for start in range(0, 400, 20):
-            asked = [upstreams.query(group(one.server()), query(f"n{n}.example.com"), 1.0) for n in range(start, start + 20)]
+            asked = [
+                upstreams.query(group(one.server()), query(f"n{n}.example.com"), 1.0) for n in range(start, start + 20)
+            ]
             await asyncio.gather(*asked)
     assert len({port for _, _, port in one.asked}) > 60
 
@@ -129,7 +132,10 @@ async def test_the_second_server_steps_in(upstreams: Upstreams) -> None:
 
 async def test_servfail_of_all_is_passed_on(upstreams: Upstreams) -> None:
     """When nobody does better, the first server's own words (and its EDE) are the answer, asked once each."""
-    async with upstream(lambda m, _: respond(m, rcode=2)) as first, upstream(lambda m, _: respond(m, rcode=5)) as second:
+    async with (
+        upstream(lambda m, _: respond(m, rcode=2)) as first,
+        upstream(lambda m, _: respond(m, rcode=5)) as second,
+    ):
         response, url, _ = await upstreams.query(group(first.server(), second.server()), query(), 0.2)
         assert (response, url) == (respond(query(), rcode=2), first.server().url)
         response, url, _ = await upstreams.query(group(second.server()), query("other.example.com"), 0.2)
@@ -149,14 +155,18 @@ async def test_identical_questions_of_a_tenant_travel_once(upstreams: Upstreams)
     """They share one exchange, also its failure; another tenant's group never shares."""
     async with upstream() as one:
         mine, other = group(one.server()), group(one.server())
-        results = await asyncio.gather(*(upstreams.query(mine, query(), 1.0) for _ in range(20)), upstreams.query(other, query(), 1.0))
+        results = await asyncio.gather(
+            *(upstreams.query(mine, query(), 1.0) for _ in range(20)), upstreams.query(other, query(), 1.0)
+        )
         assert {response for response, _, _ in results} == {respond(query())}
         assert len(one.asked) == 2
         assert upstreams.coalesced == 19
     async with upstream(lambda _m, _t: None) as silent:
         waiting = [upstreams.query(group_, query(), 0.05) for group_ in [group(silent.server())] for _ in range(5)]
         failures = await asyncio.gather(*waiting, return_exceptions=True)
-        assert all(isinstance(failure, UpstreamError) and failure.ede == Ede.NO_REACHABLE_AUTHORITY for failure in failures)
+        assert all(
+            isinstance(failure, UpstreamError) and failure.ede == Ede.NO_REACHABLE_AUTHORITY for failure in failures
+        )
         assert len({id(failure) for failure in failures}) == 5
 
 
@@ -169,7 +179,7 @@ async def test_who_waits_for_one_that_is_cancelled_asks_itself(upstreams: Upstre
         await asyncio.sleep(0)
         follower = asyncio.create_task(upstreams.query(mine, query(), 5.0))
         async with asyncio.timeout(5):
-            while not one.asked:
+            while not one.asked:  # noqa: ASYNC110 (the server is asked when it is asked)
                 await asyncio.sleep(0.01)
         held.set()
         leader.cancel()
@@ -216,7 +226,9 @@ async def test_a_closed_tcp_connection_is_made_anew(upstreams: Upstreams) -> Non
         for number in range(3):
             response, _, _ = await upstreams.query(group(one.server("tcp")), query(f"n{number}.example.com"), 2.0)
             assert response == respond(query(f"n{number}.example.com"))
-        results = await asyncio.gather(*(upstreams.query(group(one.server("tcp")), query(f"m{n}.example.com"), 2.0) for n in range(2)))
+        results = await asyncio.gather(
+            *(upstreams.query(group(one.server("tcp")), query(f"m{n}.example.com"), 2.0) for n in range(2))
+        )
         assert len(results) == 2
         assert one.connections >= 4
 

@@ -1,0 +1,75 @@
+"""Settings: defaults, every key, and errors that name file and key path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from resolver.config import ConfigError, Settings, load_settings, parse_admin, parse_settings
+
+_ALL = """
+name: r7
+listen: {address: "::1", port: 53}
+admin: unix:/run/r7.sock
+kafka: {bootstrap: "kafka1:9092,kafka2:9092"}
+directory: /var/lib/nameward
+publisher: {flush_ms: 50, batch_events: 500, max_events: 5000, max_bytes: 2097152}
+cache: {entries: 10, fast_entries: 20}
+tcp: {connections: 10, per_client: 2, in_flight: 3, message: 512, idle: 1.5, stalled: 2}
+pseudonym_key_file: /etc/nameward/key
+max_in_flight: 100
+"""
+
+
+def test_nothing_said_means_defaults_on_loopback() -> None:
+    """An empty file is complete settings that expose nothing."""
+    settings = parse_settings({})
+    assert settings == Settings()
+    assert settings.listen.address == "127.0.0.1"
+    assert parse_admin(settings.admin) == ("127.0.0.1", 9153)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    """What is written is what is meant."""
+    file = tmp_path / "r7.yaml"
+    file.write_text(_ALL)
+    settings = load_settings(file)
+    assert (settings.name, settings.listen.port, settings.kafka.bootstrap) == ("r7", 53, "kafka1:9092,kafka2:9092")
+    assert (settings.publisher.flush_ms, settings.cache.fast_entries, settings.tcp.idle) == (50, 20, 1.5)
+    assert parse_admin(settings.admin) == Path("/run/r7.sock")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("listen: {prot: 53}", r"listen\.prot: unknown key"),
+        ("lisden: {port: 53}", r"lisden: unknown key"),
+        ("listen: {port: 70000}", r"listen\.port: expected `int` <= 65535"),
+        ("listen: {port: none}", r"listen\.port: expected `int`, got `str`"),
+        ("listen: {address: localhost}", r"listen\.address: 'localhost' is not an IP address"),
+        ("listen: 5300", r"listen: expected `object`"),
+        ("name: '../r1'", r"name: expected `str` matching regex"),
+        ("admin: 9153", r"admin: expected `str`"),
+        ("admin: 'localhost'", r"admin: 'localhost' is neither address:port nor unix:PATH"),
+        ("admin: '127.0.0.1:0'", r"admin: .* is neither"),
+        ("publisher: {flush_ms: 1000}", r"publisher\.flush_ms: expected `int` <= 250"),
+        ("tcp: {idle: 0}", r"tcp\.idle: expected `float` > 0"),
+        ("- a list", r"the document: expected `object`"),
+        ("name: [", r"are not YAML: .*line 1"),
+    ],
+)
+def test_errors_name_file_and_key_path(tmp_path: Path, text: str, message: str) -> None:
+    """One sentence, with the place."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_settings(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+    """The reason is the system's."""
+    with pytest.raises(ConfigError, match=r"cannot read settings .*/none\.yaml: No such file"):
+        load_settings(tmp_path / "none.yaml")
