@@ -88,7 +88,14 @@ def stream_children(layout: Layout) -> list[Child]:
 
 
 def _stream(layout: Layout, name: str) -> Child:
-    kafka: dict[str, object] = {"bootstrap": str(layout.kafka), "session_seconds": 6, "rebalance_seconds": 6}
+    session = (
+        4 if layout.embedded_broker else 6
+    )  # seconds; a group of the embedded broker forms in one session, Kafka wants six
+    kafka: dict[str, object] = {
+        "bootstrap": str(layout.kafka),
+        "session_seconds": session,
+        "rebalance_seconds": session,
+    }
     if layout.embedded_broker:
         kafka["batch_bytes"] = 1  # one record a batch: it understates the end of a partition otherwise
     settings = {

@@ -54,6 +54,8 @@ async def _add(bootstrap: str, given: dict[str, bytes]) -> str:
     told = "given"
     if not given and not known.objects:
         given, told = _demo(), "of the demo"
+    if not given:
+        return f"{len(known.objects)} objects known to {bootstrap} are in force"
     await produce(bootstrap, Remembered(objects=given))
     return f"{len(given)} objects {told} were added to {len(known.objects)} on {bootstrap}"
 
