@@ -88,14 +88,8 @@ def stream_children(layout: Layout) -> list[Child]:
 
 
 def _stream(layout: Layout, name: str) -> Child:
-    session = (
-        4 if layout.embedded_broker else 6
-    )  # seconds; a group of the embedded broker forms in one session, Kafka wants six
-    kafka: dict[str, object] = {
-        "bootstrap": str(layout.kafka),
-        "session_seconds": session,
-        "rebalance_seconds": session,
-    }
+    # A group of the embedded broker takes one session to form; Kafka does not allow less than six seconds.
+    kafka: dict[str, object] = {"bootstrap": str(layout.kafka), "session_seconds": 6, "rebalance_seconds": 6}
     if layout.embedded_broker:
         kafka["batch_bytes"] = 1  # one record a batch: it understates the end of a partition otherwise
     settings = {
