@@ -22,6 +22,7 @@ from compose import topics
 from schemas.batches import BatchHeader, decode_batch, encode_batch
 from schemas.topics import EVENTS
 from streams.analysis import TenantState
+from streams.columns import split_by_tenant
 from tests.bench.pinned import OTHER_CORE, SERVER_CORE, process
 from tests.bench.results import Table, median, thousands
 from tests.bench.traffic import Traffic
@@ -30,21 +31,25 @@ from tests.integration.kafka import ApacheKafka
 _BATCH_ROWS = 2_000
 _BATCH_SECONDS = 0.1
 _BUDGET = 200_000
+_TOGETHER = (1, 10)
+_WORKER = "Faust worker: the same, from Kafka, with tables and checkpoints"
 
 
 def measure(rounds: int, seconds: float) -> list[Table]:
     """One table: events/s of a Faust worker and of the core alone; the backlog is `seconds` at the budget."""
     batches = max(8, int(_BUDGET * seconds / _BATCH_ROWS))
-    rates: dict[str, list[float]] = {"core: decode, telemetry, both detectors": [], "Faust worker: the same, from Kafka, with tables": []}
-    core, worker = rates
+    core = {f"core, {together} batches at a time: decode, telemetry, all detectors": together for together in _TOGETHER}
+    rates: dict[str, list[float]] = {name: [] for name in (*core, _WORKER)}
     peak = 0.0
     for number in range(rounds):
         records = list(_records(batches, seed=number))
-        rates[core].append(_core(records))
+        for name, together in core.items():
+            rates[name].append(_core(records, together))
+            print(f"{name}: {rates[name][-1]:,.0f} events/s", flush=True)
         rate, resident = _worker(records)
-        rates[worker].append(rate)
+        rates[_WORKER].append(rate)
         peak = max(peak, resident)
-        print(f"core {rates[core][-1]:,.0f} events/s, Faust {rate:,.0f} events/s, {resident:.0f} MB", flush=True)
+        print(f"{_WORKER}: {rate:,.0f} events/s, {resident:.0f} MB", flush=True)
     table = Table("Events through the streams, one core", ("what", "events/s (median)", "lowest", "highest"), "python -m tests.bench streams")
     for name, values in rates.items():
         table.add(name, thousands(median(values)), thousands(min(values)), thousands(max(values)))
@@ -68,17 +73,20 @@ def _records(batches: int, *, seed: int) -> Iterator[tuple[int, bytes]]:
         yield partition, encode_batch(header, columns)
 
 
-def _core(records: list[tuple[int, bytes]]) -> float:
-    """Events/s of decode, split by tenant and update, without any I/O."""
+def _core(records: list[tuple[int, bytes]], together: int) -> float:
+    """Events/s of decode, split by tenant and update, without any I/O, so many batches of a partition at a time."""
     tenants: dict[str, TenantState] = {}
+    waiting: dict[int, list[pa.RecordBatch]] = {}
     began = time.perf_counter()
-    for _, value in records:
-        _, columns = decode_batch(value)
-        for tenant in columns.column("tenant").dictionary.to_pylist():
-            mine = columns.filter(pa.compute.equal(columns.column("tenant").cast(pa.string()), tenant))
-            state = tenants.setdefault(tenant, TenantState(tenant))
-            state.update(mine, time.time())
-            state.dirty()
+    for number, (partition, value) in enumerate(records):
+        batches = waiting.setdefault(partition, [])
+        batches.append(decode_batch(value)[1])
+        if len(batches) < together and number < len(records) - EVENTS.partitions:
+            continue
+        for columns in pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches():
+            for tenant, rows in split_by_tenant(columns):
+                tenants.setdefault(tenant, TenantState(tenant)).update(rows, time.time())
+        batches.clear()
     return len(records) * _BATCH_ROWS / (time.perf_counter() - began)
 
 
