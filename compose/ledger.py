@@ -133,6 +133,8 @@ def _show(accounts: list[Account]) -> None:
         total = str(sum(getattr(account, name) for account in accounts))
         table.add_column(header, justify="right", footer=total, no_wrap=True)
     for account in accounts:
+        if account.closed and not account.produced:
+            continue  # started and ended without a query
         state = ("killed" if account.tail else "ended") if account.closed else "runs"
         table.add_row(account.source, account.started[:16], state, *(_figure(account, name) for name in _NUMBERS))
     console = Console()

@@ -10,6 +10,8 @@ import asyncio
 import signal
 import sys
 
+import msgspec
+
 from compose import children, renewal, seed, topics
 from compose.console import Journal
 from compose.failure import Failure
@@ -24,6 +26,22 @@ from schemas.documents import Document
 _STREAMS = ("analytics", "sink")
 _DRAIN_WITHIN_S = 5.0
 _TEND_EVERY_S = 30.0
+
+
+def trouble(status: int, body: str) -> str:
+    """Why a worker that answered /readyz so does not do all its work; empty if it does. Events that wait count too."""
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, object]) if status else {}
+    except msgspec.MsgspecError:
+        answer = {}
+    parts = {}
+    for group in ("waiting", "degraded"):
+        found = answer.get(group)
+        if isinstance(found, dict):
+            parts.update(found)
+    if parts:
+        return "; ".join(f"{part}: {why}" for part, why in parts.items())
+    return "" if status == 200 else body.strip() or "does not answer"
 
 
 class Stack:
@@ -155,8 +173,8 @@ class Stack:
             waiting["stack"] = self._stage
         answers = await asyncio.gather(*(fetch(path, "/readyz") for path in self._workers.values()))
         for worker, (status, body) in zip(self._workers, answers, strict=True):
-            if status != 200:
-                waiting[worker] = body.strip() or "does not answer"
+            if reason := trouble(status, body):
+                waiting[worker] = reason
         if not await ping(self._layout.clickhouse):
             waiting["store"] = "does not answer queries"
         return waiting

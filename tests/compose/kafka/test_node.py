@@ -61,8 +61,14 @@ async def test_records_offsets_and_topics_outlive_a_restart(kafka: ApacheKafka) 
 
 async def taken(kafka: ApacheKafka, count: int) -> list[bytes]:
     """Take so many records as a member of a group and commit."""
-    async with AIOKafkaConsumer(OBJECTS.name, bootstrap_servers=kafka.bootstrap, group_id="restart", auto_offset_reset="earliest",
-                                enable_auto_commit=False, max_poll_records=1) as consumer:
+    async with AIOKafkaConsumer(
+        OBJECTS.name,
+        bootstrap_servers=kafka.bootstrap,
+        group_id="restart",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=1,
+    ) as consumer:
         found = [(await consumer.getone()).value for _ in range(count)]
         await consumer.commit()
         return found
