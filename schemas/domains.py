@@ -12,7 +12,7 @@ from publicsuffixlist import PublicSuffixList
 _LIST = PublicSuffixList(accept_unknown=True, only_icann=False)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def registered_domain(name: str) -> str:
     """Registered domain of a lower-case name without final dot; empty for a public suffix or the root.
 
