@@ -34,7 +34,10 @@ def main() -> int:
     )
     # Arrow's own allocator keeps what it once had; batches come and go, so the system's is the smaller one.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    from streams.worker import WorkerError, run
+    from streams.worker import OnceInAWhile, WorkerError, run
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OnceInAWhile())
 
     try:
         asyncio.run(run(arguments.worker, settings))

@@ -82,21 +82,53 @@ def running(directory: Path, **settings: object) -> Iterator[Store]:
 def event(sequence: int, **changes: object) -> QueryEvent:
     """One event; keyword arguments replace fields."""
     values: dict[str, object] = {
-        "time": datetime(2026, 11, 22, 10, 0, 0, sequence % 1_000_000, UTC), "source": "r1", "epoch": 1000, "partition": 0,
-        "sequence": sequence, "tenant": "acme", "workload": "frontend", "labels": {"app": "frontend"}, "client": "10.1.7.4",
-        "transport": "udp", "qname": f"n{sequence}.example.com", "registered_domain": "example.com", "qtype": "A", "qclass": "IN",
-        "rcode": "NOERROR", "flags": 0x8180, "answers": (AnswerRecord("A", "192.0.2.1", 300),), "answer_source": "cache",
-        "upstream": "", "latency_us": 50, "upstream_latency_us": 0, "query_size": 40, "response_size": 56, "verdict": "allow",
-        "rule": "", "tier": "default", "audits": (AuditVerdict("x/y", "deny", "tenant"),), "tags": ("log",), "ede": -1,
-        "ede_text": "", "policy_version": "v1",
+        "time": datetime(2026, 11, 22, 10, 0, 0, sequence % 1_000_000, UTC),
+        "source": "r1",
+        "epoch": 1000,
+        "partition": 0,
+        "sequence": sequence,
+        "tenant": "acme",
+        "workload": "frontend",
+        "labels": {"app": "frontend"},
+        "client": "10.1.7.4",
+        "transport": "udp",
+        "qname": f"n{sequence}.example.com",
+        "registered_domain": "example.com",
+        "qtype": "A",
+        "qclass": "IN",
+        "rcode": "NOERROR",
+        "flags": 0x8180,
+        "answers": (AnswerRecord("A", "192.0.2.1", 300),),
+        "answer_source": "cache",
+        "upstream": "",
+        "latency_us": 50,
+        "upstream_latency_us": 0,
+        "query_size": 40,
+        "response_size": 56,
+        "verdict": "allow",
+        "rule": "",
+        "tier": "default",
+        "audits": (AuditVerdict("x/y", "deny", "tenant"),),
+        "tags": ("log",),
+        "ede": -1,
+        "ede_text": "",
+        "policy_version": "v1",
     }
     return QueryEvent(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def batch(first: int, count: int, **changes: object) -> tuple[BatchHeader, pa.RecordBatch]:
     """Header and rows of a batch whose counters say that all until now was published."""
-    fields = {"source": "r1", "epoch": 1000, "partition": 0, **{k: v for k, v in changes.items() if k in {"source", "epoch", "partition"}}}
-    counters = {"offered": first + count, **{k: v for k, v in changes.items() if k in {"offered", "dropped", "acknowledged", "closed"}}}
+    fields = {
+        "source": "r1",
+        "epoch": 1000,
+        "partition": 0,
+        **{k: v for k, v in changes.items() if k in {"source", "epoch", "partition"}},
+    }
+    counters = {
+        "offered": first + count,
+        **{k: v for k, v in changes.items() if k in {"offered", "dropped", "acknowledged", "closed"}},
+    }
     rows = {k: v for k, v in changes.items() if k not in {"offered", "dropped", "acknowledged", "closed"}}
     columns = columns_of([event(first + n, **{**fields, **rows}) for n in range(count)])
     return BatchHeader(first_sequence=first, count=count, **fields, **counters), columns  # type: ignore[arg-type]

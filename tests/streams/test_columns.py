@@ -30,14 +30,27 @@ def test_tallies_and_last_places_agree_for_small_and_large_dictionaries(size: in
 
 def test_payloads_know_their_row_and_weigh_their_bytes() -> None:
     """Addresses are none; generic data (RFC 3597) weighs half its hexadecimal digits."""
-    records = [(AnswerRecord("A", "192.0.2.1", 1), AnswerRecord("TXT", "x" * 30, 1)), (), (AnswerRecord("TYPE65399", r"\# 10 " + "ab" * 10, 1),)]
-    found = EventBatch(batch([event(START, "a.test", i, answers=answers) for i, answers in enumerate(records)])).payloads
+    records = [
+        (AnswerRecord("A", "192.0.2.1", 1), AnswerRecord("TXT", "x" * 30, 1)),
+        (),
+        (AnswerRecord("TYPE65399", r"\# 10 " + "ab" * 10, 1),),
+    ]
+    found = EventBatch(
+        batch([event(START, "a.test", i, answers=answers) for i, answers in enumerate(records)])
+    ).payloads
     assert (found.rows.tolist(), found.weights.tolist()) == ([0, 2], [30, 10])
 
 
 def test_times_ahead_of_the_clock_are_clamped_and_masks_keep_order() -> None:
     """Rows stay in order, with their own times."""
-    rows = TenantRows.of(batch([event(START + at, "a.test", at, rcode=rcode) for at, rcode in enumerate(["NOERROR", "NXDOMAIN", "NXDOMAIN"])]))
+    rows = TenantRows.of(
+        batch(
+            [
+                event(START + at, "a.test", at, rcode=rcode)
+                for at, rcode in enumerate(["NOERROR", "NXDOMAIN", "NXDOMAIN"])
+            ]
+        )
+    )
     failed = rows.not_later_than(START + 1.5).only(rows.equal("rcode", "NXDOMAIN"))
     assert (failed.times.tolist(), failed.numbers("sequence").tolist()) == ([START + 1, START + 1.5], [1, 2])
     assert not rows.equal("rcode", "REFUSED").any()

@@ -56,7 +56,13 @@ def test_entries_take_the_mode_the_tenant_chose(feedback: Feedback, mode: str) -
     book = OverlayBook("acme")
     assert book.consider(alert(), feedback, START).changed
     (entry,) = book.overlay().entries
-    assert (entry.mode, entry.pattern, entry.action, entry.detector, entry.reason) == (mode, ".evil.test", "deny", "heavy_hitters", "t")
+    assert (entry.mode, entry.pattern, entry.action, entry.detector, entry.reason) == (
+        mode,
+        ".evil.test",
+        "deny",
+        "heavy_hitters",
+        "t",
+    )
     assert entry.expires.timestamp() == START + 900
 
 
@@ -113,5 +119,10 @@ def test_a_finding_without_a_suggestion_blocks_nothing() -> None:
 def test_signals_carry_source_reason_and_expiry() -> None:
     """A fact for rules and discovery."""
     signal = signal_of(alert(), START)
-    assert (signal.kind, signal.subject, signal.value, signal.reason) == ("finding/heavy_hitters", "evil.test", "high", "much")
+    assert (signal.kind, signal.subject, signal.value, signal.reason) == (
+        "finding/heavy_hitters",
+        "evil.test",
+        "high",
+        "much",
+    )
     assert (signal.expires - signal.created).total_seconds() == 900

@@ -94,7 +94,10 @@ async def test_a_failure_is_repeated_until_it_works(caplog: pytest.LogCaptureFix
     await end(task)
     assert (shelf.attempts, shelf.forgotten, collector.away) == (4, 3, "")
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["things: cannot store, repeating until it works: the shelf is away", "things: stores again after 3 attempts"]
+    assert said == [
+        "things: cannot store, repeating until it works: the shelf is away",
+        "things: stores again after 3 attempts",
+    ]
 
 
 async def test_a_full_queue_holds_the_agent_back() -> None:

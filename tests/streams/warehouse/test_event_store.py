@@ -68,11 +68,20 @@ def test_one_insert_is_one_part_over_midnight(embedded: Embedded) -> None:
 def test_every_field_arrives_as_it_was(embedded: Embedded) -> None:
     """Lists, maps, dictionaries, times."""
     EventStore(embedded).store([batch(7, 1)])
-    columns = (
-        "toString(time), labels['app'], `answers.type`, `answers.data`, `answers.ttl`, `audits.rule`, tags, ede, qname, toInt64(flags)"
-    )
+    columns = "toString(time), labels['app'], `answers.type`, `answers.data`, `answers.ttl`, `audits.rule`, tags, ede, qname, toInt64(flags)"
     assert embedded.query(f"SELECT {columns} FROM nameward.query_events") == [
-        ("2026-11-22 10:00:00.000007", "frontend", ["A"], ["192.0.2.1"], [300], ["x/y"], ["log"], -1, "n7.example.com", 0x8180)
+        (
+            "2026-11-22 10:00:00.000007",
+            "frontend",
+            ["A"],
+            ["192.0.2.1"],
+            [300],
+            ["x/y"],
+            ["log"],
+            -1,
+            "n7.example.com",
+            0x8180,
+        )
     ]
 
 
@@ -172,6 +181,6 @@ def test_dictionaries_of_many_batches_become_one(embedded: Embedded) -> None:
     rows = event_rows([batch(n * 3, 3, qname=f"q{n}.example")[1] for n in range(4)])
     assert rows.num_rows == 12
     embedded.insert_arrow("nameward.query_events", rows)
-    assert embedded.query("SELECT qname, toInt64(count()) FROM nameward.query_events GROUP BY qname ORDER BY qname") == [
-        (f"q{n}.example", 3) for n in range(4)
-    ]
+    assert embedded.query(
+        "SELECT qname, toInt64(count()) FROM nameward.query_events GROUP BY qname ORDER BY qname"
+    ) == [(f"q{n}.example", 3) for n in range(4)]

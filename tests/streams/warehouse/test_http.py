@@ -95,7 +95,12 @@ def test_headers_are_those_of_clickhouse(store: Store) -> None:
         ("SELECT 1 INTO OUTFILE '/tmp/nameward-never'", 500, "1", "INTO OUTFILE is not allowed"),
         ("SELECT throwIf(number = 900000) FROM numbers(1000000)", 500, "395", "throwIf"),
         ("SELECT sleep(3) SETTINGS max_execution_time = 1", 408, "159", "Timeout exceeded"),
-        ("SELECT groupArray(number) FROM numbers(100000000) SETTINGS max_memory_usage = 30000000", 500, "241", "memory"),
+        (
+            "SELECT groupArray(number) FROM numbers(100000000) SETTINGS max_memory_usage = 30000000",
+            500,
+            "241",
+            "memory",
+        ),
     ],
 )
 def test_errors_say_what_clickhouse_says(store: Store, sql: str, status: int, code: str, said: str) -> None:
@@ -216,8 +221,13 @@ def test_a_session_keeps_what_was_set(store: Store) -> None:
     assert ask(store, "CREATE TEMPORARY TABLE mine (a UInt8)", session_id=session)[0] == 200
     assert ask(store, "INSERT INTO mine VALUES (5)", session_id=session)[0] == 200
     assert ask(store, "SET max_block_size = 777", session_id=session)[0] == 200
-    assert ask(store, "SELECT throwIf(number = 900000), 'left over' FROM numbers(1000000)", session_id=session)[0] == 500
-    assert ask(store, method="GET", query="SELECT a, getSetting('max_block_size') FROM mine", session_id=session)[2] == b"5\t777\n"
+    assert (
+        ask(store, "SELECT throwIf(number = 900000), 'left over' FROM numbers(1000000)", session_id=session)[0] == 500
+    )
+    assert (
+        ask(store, method="GET", query="SELECT a, getSetting('max_block_size') FROM mine", session_id=session)[2]
+        == b"5\t777\n"
+    )
     assert ask(store, "INSERT INTO mine VALUES (6)", session_id=session, max_block_size="99")[0] == 200
     assert ask(store, "SELECT count(), getSetting('max_block_size') FROM mine", session_id=session)[2] == b"2\t777\n"
     assert ask(store, "SELECT * FROM mine")[0] == 404
@@ -226,7 +236,10 @@ def test_a_session_keeps_what_was_set(store: Store) -> None:
 def test_a_heavy_query_freezes_neither_pings_nor_inserts(store: Store, table: str) -> None:
     """Analysts have threads of their own."""
     heavy = [
-        threading.Thread(target=ask, args=(store, "SELECT sum(sipHash64(number)) FROM numbers(100000000000) SETTINGS max_execution_time = 3"))
+        threading.Thread(
+            target=ask,
+            args=(store, "SELECT sum(sipHash64(number)) FROM numbers(100000000000) SETTINGS max_execution_time = 3"),
+        )
         for _ in range(6)
     ]
     for thread in heavy:
@@ -246,7 +259,9 @@ def test_a_result_larger_than_memory_is_streamed(store: Store) -> None:
     """800 MB of JSON leave the store's memory as it was."""
     before = resident(store)
     connection = HTTPConnection("127.0.0.1", store.port, timeout=60)
-    connection.request("POST", "/?default_format=JSONEachRow", body="SELECT number, toString(number) AS s FROM numbers(20000000)")
+    connection.request(
+        "POST", "/?default_format=JSONEachRow", body="SELECT number, toString(number) AS s FROM numbers(20000000)"
+    )
     response = connection.getresponse()
     size = 0
     while chunk := response.read(1 << 20):
@@ -271,7 +286,10 @@ def test_clickhouse_connect_works(store: Store, table: str, compress: bool | str
     client.insert(table, [[number, f"n{number % 3}"] for number in range(20000)], column_names=["a", "b"])
     client.insert_arrow(table, pa.table({"a": pa.array([20000], pa.uint64()), "b": ["z"]}))
     assert client.query(f"SELECT count(), sum(a) FROM {table}").result_rows == [(20001, 200010000)]
-    assert client.query_df(f"SELECT * FROM {table} ORDER BY a LIMIT 2").to_dict("list") == {"a": [0, 1], "b": ["n0", "n1"]}
+    assert client.query_df(f"SELECT * FROM {table} ORDER BY a LIMIT 2").to_dict("list") == {
+        "a": [0, 1],
+        "b": ["n0", "n1"],
+    }
     assert client.query_arrow(f"SELECT a FROM {table} WHERE a < 5").num_rows == 5
     with client.query_row_block_stream(f"SELECT * FROM {table}") as stream:
         assert sum(len(block) for block in stream) == 20001

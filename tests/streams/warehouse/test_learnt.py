@@ -18,9 +18,13 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 def alert(number: int, state: str, revision: int) -> Record:
     """A record on dns.alerts."""
-    example = msgspec.json.decode(files("schemas").joinpath("examples", f"{ALERTS.name}.v1.json").read_bytes(), type=Alert)
+    example = msgspec.json.decode(
+        files("schemas").joinpath("examples", f"{ALERTS.name}.v1.json").read_bytes(), type=Alert
+    )
     changed = NOW - timedelta(seconds=100 - revision)
-    value = msgspec.structs.replace(example, id=f"a{number}", tenant="acme", state=state, revision=revision, changed=changed)
+    value = msgspec.structs.replace(
+        example, id=f"a{number}", tenant="acme", state=state, revision=revision, changed=changed
+    )
     return Record("acme", encode_signal(value), 1000 + revision, number * 10 + revision)
 
 

@@ -16,7 +16,20 @@ from tests.peers.authority import free_port
 from tests.streams.store import batch
 
 # What 18.16 knows of the real table: no DateTime64, no Map, no projections.
-_COLUMNS = ("day", "source", "epoch", "partition", "sequence", "tenant", "qname", "answers.type", "answers.data", "answers.ttl", "tags", "ede")
+_COLUMNS = (
+    "day",
+    "source",
+    "epoch",
+    "partition",
+    "sequence",
+    "tenant",
+    "qname",
+    "answers.type",
+    "answers.data",
+    "answers.ttl",
+    "tags",
+    "ede",
+)
 _DDL = """CREATE TABLE events (day Date, source String, epoch UInt64, partition UInt16, sequence UInt64, tenant String, qname String,
 answers Nested(type String, data String, ttl UInt32), tags Array(String), ede Int32)
 ENGINE = MergeTree PARTITION BY day ORDER BY (tenant, qname)"""

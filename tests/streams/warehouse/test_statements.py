@@ -40,7 +40,12 @@ def test_the_format_clause_is_found(sql: str, head: str, name: str, tail: str) -
     ("sql", "head", "name", "data"),
     [
         (b"INSERT INTO t FORMAT CSV\n1,2\n", b"INSERT INTO t ", "CSV", b"1,2\n"),
-        (b"INSERT INTO t (a, `format`) FORMAT Native\n\x00\n\x01", b"INSERT INTO t (a, `format`) ", "Native", b"\x00\n\x01"),
+        (
+            b"INSERT INTO t (a, `format`) FORMAT Native\n\x00\n\x01",
+            b"INSERT INTO t (a, `format`) ",
+            "Native",
+            b"\x00\n\x01",
+        ),
         (b"insert into t format JSONEachRow {}", b"insert into t ", "JSONEachRow", b"{}"),
         (b"INSERT INTO t FORMAT RowBinary\r\n\r\n", b"INSERT INTO t ", "RowBinary", b"\r\n"),
         (b"INSERT INTO t VALUES (1), (2)", b"INSERT INTO t ", "Values", b"(1), (2)"),
