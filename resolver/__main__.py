@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-import pyarrow
+import pyarrow as pa
 import uvloop
 
 from resolver.app import StartError, Worker
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     # Arrow's own allocators keep ten megabytes they have no use for: batches here are small and short-lived.
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         uvloop.run(_serve(settings))
     except StartError as error:

@@ -50,7 +50,14 @@ class KafkaTransport:
         )
         try:
             await self._producer.start()
+            # Asking for a topic that is missing makes many brokers make it up, with too few partitions: look first.
+            known = await self._producer.client.fetch_all_metadata()
+            if self._topic not in known.topics():
+                raise UndeliveredError(f"{self._bootstrap}: there is no topic {self._topic} yet")  # noqa: TRY301
             return len(await self._producer.partitions_for(self._topic))
+        except UndeliveredError:
+            await self.stop()
+            raise
         except Exception as error:  # whatever the client stumbles over, the next attempt comes
             await self.stop()
             raise UndeliveredError(f"{self._bootstrap}: {_reason(error)}") from error
