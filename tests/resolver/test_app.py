@@ -36,6 +36,16 @@ _OBJECTS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Workers of a test that failed midway are ended."""
+    yield
+    while WorkerProcess.started:
+        process = WorkerProcess.started.pop()
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture
 def bootstrap(tmp_path: Path) -> Iterator[str]:
     """The embedded broker with its topics and a policy."""

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 
@@ -31,7 +31,9 @@ def eventually(probe: Callable[[], T], within: float = 15.0) -> T:
 
 
 class WorkerProcess:
-    """One worker."""
+    """One worker. Those started are in `started`, so that a test that fails leaves none behind."""
+
+    started: ClassVar[list[subprocess.Popen[str]]] = []
 
     def __init__(self, directory: Path, bootstrap: str = "", name: str = "r1", **settings: Any) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -52,6 +54,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "resolver", "--config", str(file)], stdout=subprocess.PIPE, stderr=log, text=True
             )
+        self.started.append(self.process)
         return self
 
     def wait_listening(self) -> WorkerProcess:
