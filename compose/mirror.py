@@ -15,6 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from compose.failure import Failure
 from schemas.topics import OBJECTS, OVERLAYS
 
 _RETRY_S = 0.5
@@ -81,17 +82,23 @@ class Mirror:
 
 
 async def produce(bootstrap: str, values: Remembered) -> None:
-    """Write values to the policy topics and wait until the broker has them."""
+    """Write values to the policy topics and wait until the broker has them.
+
+    Raises:
+        Failure: if it does not take them.
+    """
     # One record a batch: the embedded broker counts batches where the end of a partition is asked for.
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=1)
-    await producer.start()
     try:
+        await producer.start()
         sent = [
             await producer.send(place.topic, value, key=key.encode(), partition=place.partition)
             for place, held in _places(values).items()
             for key, value in held.items()
         ]
         await asyncio.gather(*sent)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Failure(f"the broker at {bootstrap} does not take policy objects: {error}") from error
     finally:
         await producer.stop()
 

@@ -129,10 +129,14 @@ class Stack:
     async def _broker_returned(self) -> None:
         """The embedded broker died and knows nothing any more; streams must not go on where they were in its log."""
         await self._supervisor.stop(*_STREAMS)
-        told = await self._refill()
-        self._journal.say("broker", f"had forgotten everything: {told} put back, stream processors start again", "bad")
-        await self._fit_tables()
-        await self._supervisor.resume(*_STREAMS)
+        try:
+            told = await self._refill()
+            self._journal.say(
+                "broker", f"had forgotten everything: {told} put back, stream processors start again", "bad"
+            )
+            await self._fit_tables()
+        finally:
+            await self._supervisor.resume(*_STREAMS)
 
     async def renew_broker(self, why: str) -> bool:
         """Replace the embedded broker by an empty one without losing an event; False if streams did not keep up."""

@@ -37,7 +37,6 @@ class Child:
         command: what to run.
         probe: whether it serves.
         ready_within: seconds it may take to serve before it counts as failed.
-        revive: runs after it died and before it is started again, e.g. to start its memory clean.
         revived: runs once it serves again after a restart.
         restarts: how often it was started again.
         since: time.monotonic() of its latest readiness, 0 while it is not ready.
@@ -46,7 +45,6 @@ class Child:
     command: Command
     probe: Probe = said_ready
     ready_within: float = 30.0
-    revive: Hook | None = None
     revived: Hook | None = None
     restarts: int = 0
     since: float = 0.0
@@ -134,8 +132,6 @@ class Supervisor:
             await self._again(child)
 
     async def _again(self, child: Child) -> None:
-        if child.revive:
-            await child.revive()
         child.restarts += 1
         began = time.monotonic()
         try:
@@ -144,6 +140,9 @@ class Supervisor:
                 await child.revived()
         except Failure as failure:
             self._journal.say(child.name, failure.message, "bad")
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a hook meets, the child stays watched
+            self._journal.say(child.name, f"{type(error).__name__}: {error}", "bad")
             return
         if up:
             self._journal.say(child.name, f"is back after {time.monotonic() - began:.1f} s", "good")

@@ -61,25 +61,25 @@ async def test_killed_child_is_started_again_and_said_so(tmp_path: Path) -> None
     assert not running(served.process.pid)
 
 
-async def test_hooks_run_between_death_and_return(tmp_path: Path) -> None:
-    """`revive` runs before the new start and `revived` after it serves."""
-    order: list[str] = []
-
-    async def revive() -> None:
-        order.append("revive")
+async def test_hook_runs_when_a_restarted_child_serves(tmp_path: Path) -> None:
+    """`revived` runs after a restart, not at the first start, and its failure does not end the watch."""
+    calls: list[int] = []
 
     async def revived() -> None:
-        order.append("revived")
+        calls.append(1)
+        raise ValueError("a hook that fails")
 
-    supervisor = Supervisor(tmp_path, Journal(quiet=True))
+    journal = Journal(quiet=True)
+    supervisor = Supervisor(tmp_path, journal)
     served = child("served", SERVE)
-    served.revive, served.revived = revive, revived
+    served.revived = revived
     await supervisor.start(served)
-    assert served.process
-    assert order == []
-    os.kill(served.process.pid, signal.SIGKILL)
-    await until(lambda: len(order) == 2)
-    assert order == ["revive", "revived"]
+    assert calls == []
+    for restarts in (1, 2):
+        assert served.process
+        os.kill(served.process.pid, signal.SIGKILL)
+        await until(lambda wanted=restarts: len(calls) == wanted)
+    await until(lambda: sum("ValueError: a hook that fails" in line for line in journal.recent) == 2)
     await supervisor.stop("served")
 
 
