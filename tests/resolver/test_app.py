@@ -217,9 +217,11 @@ def test_a_killed_worker_is_accounted_for(tmp_path: Path, bootstrap: str) -> Non
     assert successor.end() == 0
     sequences, words = events(bootstrap)
     killed, closed = sorted((word for word in words if word.closed), key=lambda word: word.epoch)
-    assert (killed.offered, killed.dropped) == (2000, 0)
+    # The answer leaves before its event is counted: the kill may come between the two for the last query.
+    assert killed.offered in {1999, 2000}
+    assert killed.dropped == 0
     stored_of_killed = len(sequences) - closed.offered
-    assert killed.acknowledged <= stored_of_killed <= 2000
+    assert killed.acknowledged <= stored_of_killed <= killed.offered
     assert closed.offered == 1
 
 
