@@ -1,0 +1,1 @@
+"""Stream processors: query events in, telemetry, alerts, context signals, overlays and stored rows out."""

@@ -24,7 +24,7 @@ _KNOWN_LINES = 256
 
 
 class OnceInAWhile(logging.Filter):
-    """Lets the same line through once in 30 seconds; clients of an absent broker repeat themselves ten times a second."""
+    """Lets the same line through once in 30 s; clients of an absent broker repeat themselves ten times a second."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """Agents of analytics: batches of query events -> the states of their tenants -> telemetry, alerts, signals, overlays.
 
-An agent takes a batch, updates states in memory and sends what was found. The checkpoint writes changed states to the
-table once for many batches, waits until the broker has them, and only then acknowledges the batches.
+An agent takes batches and holds them a moment; a task updates the states with all that came, in memory, and sends what
+was found. The checkpoint writes changed states to the table once for many batches, waits until the broker has them, and
+only then acknowledges the batches.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from streams.warehouse import Warehouse, WarehouseError, learnt
 _LOG = logging.getLogger(__name__)
 _TICK_S = 1.0
 _PATIENCE_S = 10.0
+# Batches of so many seconds, or so many rows of a partition, are taken in together.
+_HELD_S = 0.05
+_HELD_ROWS = 20_000
 
 
 class Analytics:
@@ -64,23 +68,40 @@ class Analytics:
     async def take(self, event: EventT) -> None:
         """One record of dns.events; a bad one is skipped here, the sink tells dns.dead."""
         await self.prepared.wait()
-        partition, now = event.message.partition, time.time()
-        found = []
+        partition, waiting = event.message.partition, 0
         try:
             header, columns = read_batch(event.value)
             if header.count:
                 self.events += header.count
-                found = self.states.update(partition, columns, now)
+                waiting = self.states.hold(partition, columns)
         except BatchError as error:
             _LOG.warning("%s/%d offset %d: %s", EVENTS.name, partition, event.message.offset, error)
         self._last[partition] = event
         self._unwritten.setdefault(partition, []).append(event)
-        await self.outputs.send(found)
+        if waiting >= _HELD_ROWS:
+            await self.digest()
+
+    async def digest(self) -> None:
+        """Update states with the batches that wait, and tell what was found."""
+        await self.outputs.send(self.states.digest(time.time()))
+
+    async def gather(self) -> None:
+        """Digest what came, several times a second."""
+        while True:
+            await asyncio.sleep(_HELD_S)
+            if not (self._app.rebalancing or self._app.in_recovery):
+                await self.digest()
 
     async def checkpoint(self, acknowledge: Acknowledge) -> None:
         """Write changed states and acknowledge the batches they contain."""
-        done = [event for events in self._unwritten.values() for event in events]
-        self._unwritten = {}
+        found, unwritten = self.states.digest(time.time()), self._unwritten
+        contained = {partition: len(events) for partition, events in unwritten.items()}
+        await self.outputs.send(found)
+        if self._unwritten is not unwritten:
+            return  # partitions changed hands meanwhile
+        # What was taken while findings were sent belongs to the next checkpoint.
+        done = [event for partition, count in contained.items() for event in unwritten[partition][:count]]
+        self._unwritten = {partition: events[contained.get(partition, 0) :] for partition, events in unwritten.items()}
         for partition, event in self._last.items():
             with _within(event):
                 self.states.write(partition)
@@ -126,6 +147,7 @@ class Analytics:
                 continue
             if not len(self.states):
                 self.open()
+            await self.digest()
             await self.outputs.send(self.states.tick(time.time()))
             if time.monotonic() - written >= self._settings.checkpoint_seconds:
                 await self.checkpoint(acknowledge)
@@ -135,11 +157,18 @@ class Analytics:
         """Tell the warehouse from time to time what was learnt."""
         while self._warehouse is not None:
             await asyncio.sleep(self._settings.learnt_seconds)
-            values = self.states.baselines()
-            try:
+            await self.save()
+
+    async def save(self) -> None:
+        """Tell the warehouse now; it may be away."""
+        if self._warehouse is None:
+            return
+        values = self.states.baselines()
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
                 await asyncio.to_thread(learnt.save_baselines, self._warehouse, values, datetime.now(UTC))
-            except WarehouseError as error:
-                _LOG.warning("what was learnt could not be saved, trying again later: %s", error)
+        except (WarehouseError, TimeoutError) as error:
+            _LOG.warning("what was learnt could not be saved: %s", error or "no answer in time")
 
     async def _configured(self, tenant: str, settings: TenantSettings) -> None:
         await self.outputs.send(self.states.configure(tenant, settings, time.time()))
@@ -197,8 +226,14 @@ def register(
         }
 
     app.agent(topic_of(app, EVENTS.name), name="analyse-events")(analyse)
+
+    async def last_words(*_: object, **__: object) -> None:
+        await analytics.save()
+
     app.on_partitions_revoked.connect(let_go)
+    app.on_before_shutdown.connect(last_words)
     app.task(pass_time)
     serve_status(app, settings, page)
+    app.task(analytics.gather)
     app.task(analytics.remember)
     return analytics

@@ -246,7 +246,7 @@ def test_bad_settings_end_in_one_sentence(tmp_path: Path, text: str, said: str) 
     file = tmp_path / "sink.yaml"
     file.write_text(text)
     ended = subprocess.run(
-        [sys.executable, "-m", "streams", "sink", "--config", str(file)], capture_output=True, text=True
+        [sys.executable, "-m", "streams", "sink", "--config", str(file)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
     assert said in ended.stderr
@@ -258,7 +258,7 @@ def test_a_warehouse_nobody_serves_ends_in_one_sentence(bench: Bench, tmp_path: 
     file = tmp_path / "sink.yaml"
     file.write_text(f"kafka: {{bootstrap: '{bench.bootstrap}'}}\ndirectory: {tmp_path}\nwarehouse: mysql://x\n")
     ended = subprocess.run(
-        [sys.executable, "-m", "streams", "sink", "--config", str(file)], capture_output=True, text=True
+        [sys.executable, "-m", "streams", "sink", "--config", str(file)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("sink: warehouse 'mysql://x': expected http://")

@@ -54,7 +54,7 @@ class Shelf:
 async def until(condition: object) -> None:
     """Wait for a condition, ten seconds at most."""
     async with asyncio.timeout(10):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - conditions of all kinds
             await asyncio.sleep(0.005)
 
 

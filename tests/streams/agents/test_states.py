@@ -46,6 +46,23 @@ def test_what_was_not_written_is_replayed() -> None:
     assert queries(second, NOW + 60) == 200
 
 
+def test_batches_held_are_taken_in_together() -> None:
+    """Batches of several tenants and partitions wait until they are digested, count once each, and are forgotten with their partition."""
+    states = States({})
+    assert states.hold(0, batch(0, 100)[1]) == 100
+    assert states.hold(0, batch(100, 50)[1]) == 150
+    assert states.hold(1, batch(0, 30, tenant="globex", partition=1)[1]) == 30
+    assert len(states) == 0
+    states.digest(NOW)
+    states.digest(NOW)
+    assert len(states) == 2
+    assert queries(states, NOW + 60) == 180
+    states.hold(0, batch(150, 10)[1])
+    states.forget([0])
+    states.digest(NOW)
+    assert len(states) == 1
+
+
 def test_states_are_kept_by_partition() -> None:
     """Writing one leaves the others alone; forgetting one too."""
     table: dict[bytes, bytes] = {}

@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
 from urllib.parse import urlencode
 
 import clickhouse_connect
@@ -215,6 +216,14 @@ def test_native_block_compression_is_refused_in_words(store: Store) -> None:
     assert b"Accept-Encoding" in ask(store, "SELECT 1", compress="1")[2]
 
 
+def test_native_blocks_of_newer_revisions_are_refused_in_words(store: Store) -> None:
+    """Such a client would read garbage."""
+    status, headers, body = ask(store, "SELECT 1", default_format="Native", client_protocol_version="54460")
+    assert (status, headers["X-ClickHouse-Exception-Code"]) == (501, "48")
+    assert b"54460" in body
+    assert ask(store, "SELECT 1", default_format="JSON", client_protocol_version="54460")[0] == 200
+
+
 def test_a_session_keeps_what_was_set(store: Store) -> None:
     """Temporary tables and SET; a failed query leaves nothing behind."""
     session = uuid.uuid4().hex
@@ -274,8 +283,7 @@ def test_a_result_larger_than_memory_is_streamed(store: Store) -> None:
 def resident(store: Store) -> int:
     """MiB of the store's process."""
     assert store.process is not None
-    with open(f"/proc/{store.process.pid}/statm") as file:
-        return int(file.read().split()[1]) * 4096 >> 20
+    return int(Path(f"/proc/{store.process.pid}/statm").read_text().split()[1]) * 4096 >> 20
 
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
