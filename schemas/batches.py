@@ -69,7 +69,8 @@ def encode_batch(header: BatchHeader, columns: pa.RecordBatch, *, compression: s
         raise BatchError(f"header counts {header.count} events, the batch holds {columns.num_rows}")
     schema = columns.schema.with_metadata({_META_KEY: _encode_header(header)})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)) as writer:
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
+    with pa.ipc.new_stream(sink, schema, options=options) as writer:
         writer.write_batch(columns.replace_schema_metadata(schema.metadata))
     return bytes(sink.getvalue())
 
