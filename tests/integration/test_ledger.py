@@ -20,6 +20,7 @@ from tests.integration.stack import Stack, eventually
 QUERIES = 300_000
 RATE = 15_000
 HEARTBEAT_S = 1.0
+KILLED_IN_HAND = 1
 LEAKED = "leaked-by-test.example"
 
 STORED = "SELECT count() AS stored, uniqExact((source, epoch, sequence)) AS distinct FROM nameward.query_events"
@@ -90,7 +91,8 @@ def test_every_event_is_accounted_for(stack: Stack, broker: ApacheKafka | None, 
     assert {row["source"] for row in rows if row["tail"]} <= {"r1"}, "only the killed worker may leave a tail"
     assert tail < RATE, "a killed worker loses less than a second"
     (ours,) = stack.sql(OURS)
-    assert report.completed - dropped - tail <= ours["n"] <= report.sent
+    # The answer leaves first: the query in hand when the worker was killed may be answered and not counted.
+    assert report.completed - dropped - tail - KILLED_IN_HAND <= ours["n"] <= report.sent
     assert report.sent == QUERIES
     assert report.completed >= QUERIES * 0.97
 
