@@ -18,8 +18,9 @@ from compose.failure import Failure
 from compose.options import directory_option, kafka_of
 from compose.policy_files import check_alone, check_together, check_without, read_files
 from compose.policy_topic import LIVE_S, Outcome, Present, publish, read_present, wait_in_force
+from compose.summaries import summary, tenants_of
 from schemas.documents import plain, write_documents
-from schemas.objects import API_VERSION, KINDS, DNSPolicy, PolicyObject, Tenant, kind_of, object_key
+from schemas.objects import API_VERSION, KINDS, PolicyObject, kind_of, object_key
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -186,25 +187,5 @@ def _table(objects: list[PolicyObject]) -> None:
 
     table = Table("KIND", "NAME", "TENANTS", "WHAT", box=box.SIMPLE_HEAD, pad_edge=False)
     for obj in objects:
-        table.add_row(kind_of(obj), obj.metadata.name, _tenants(obj), summary(obj))
+        table.add_row(kind_of(obj), obj.metadata.name, tenants_of(obj), summary(obj))
     Console().print(table, highlight=False, markup=False)
-
-
-def _tenants(obj: PolicyObject) -> str:
-    return "" if isinstance(obj, Tenant) else ", ".join(obj.spec.tenants) or "all"
-
-
-def summary(obj: PolicyObject) -> str:
-    """What an object says, in one line."""
-    if isinstance(obj, Tenant):
-        subnets = [subnet for match in obj.spec.clients for subnet in match.subnets]
-        audit = ", in audit" if obj.spec.mode == "audit" else ""
-        who = ", ".join(subnets) or ("unknown clients" if obj.spec.unknown else "nobody")
-        return f"{who}; default {obj.spec.default}{audit}"
-    if isinstance(obj, DNSPolicy):
-        marks = {"enforce": "", "audit": ", audit"}
-        rules = ", ".join(f"{rule.name} ({rule.action}{marks[rule.mode]})" for rule in obj.spec.rules)
-        audit = ", in audit" if obj.spec.mode == "audit" else ""
-        return f"tier {obj.spec.tier}, priority {obj.spec.priority}{audit}: {rules}"
-    records = ", ".join(f"{record.type} {record.data}" for record in obj.spec.records)
-    return f"{obj.spec.name} {records}"

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from resolver.policy.discovery import DiscoveryEntry
+from resolver.policy.domain_sets import DomainSetEntry
+from resolver.policy.egress import EgressEntry
 from resolver.policy.rules import CompiledRule
+from resolver.policy.services import ServiceEntry
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import VirtualEntry
-from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
+from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
 
-Parts = Tenancy | VirtualEntry | tuple[CompiledRule, ...]
+Parts = Tenancy | VirtualEntry | tuple[CompiledRule, ...] | ServiceEntry | DiscoveryEntry | DomainSetEntry | EgressEntry
 
 
 class Problem(NamedTuple):
@@ -35,7 +39,7 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterato
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
     yield from _claims(objects)
     for key, (obj, _) in objects.items():
-        if isinstance(obj, DNSPolicy | VirtualName):
+        if isinstance(obj, DNSPolicy | VirtualName | DiscoveryRule | EgressRule):
             yield from _unknown_tenants(key, obj.spec.tenants, tenants)
         if isinstance(obj, DNSPolicy):
             yield from _unknown_routes(key, obj, tenants)

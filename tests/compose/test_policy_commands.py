@@ -58,7 +58,7 @@ def test_a_broker_that_is_away(tmp_path: Path, arguments: tuple[str, ...]) -> No
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", ["policies", "Service"])
+@pytest.mark.parametrize("kind", ["policys", "Servant"])
 def test_kinds(kind: str) -> None:
     """An unknown kind is told with the kinds there are."""
     code, _, err = run("get", kind, "--kafka", NOBODY)

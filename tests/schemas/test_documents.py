@@ -76,27 +76,26 @@ spec:
   - {name: r, action: deni, match: {qname: ["*.com", 3], qtyp: [A]}, expires: 2026-01-01}
   - {action: deny, answer: {ede: 3}}
 ---
-kind: Service
+kind: Servant
 ---
 - 1
 """
     assert told(text) == [
-        "f.yaml: document 1: metadata.labels: unknown key, expected one of name, annotations",
+        "f.yaml: document 1: metadata.labels: unknown key, expected one of name, annotations, created, resourceVersion",
         "f.yaml: document 1: metadata.name: expected lower case, at most 63 characters, got 'Acme'",
         "f.yaml: document 1: spec.default: expected one of allow, deny, got 'maybe'",
-        "f.yaml: document 1: spec.clients[0].subnets: expected a list of length >= 1, got []",
         "f.yaml: document 1: spec.workloads[0].labels.a: expected text, got 1",
         "f.yaml: document 1: spec.feedback.maxEntries: expected a whole number >= 0, got -1",
         "f.yaml: document 2: apiVersion: expected 'nameward.io/v1', got 'v1'",
-        "f.yaml: document 2: spec.rules[0].action: expected one of allow, deny, redirect, pass, log, tag, route, continue, "
+        "f.yaml: document 2: spec.rules[0].action: expected one of allow, deny, redirect, rpz, pass, log, tag, route, continue, "
         "got 'deni'",
-        "f.yaml: document 2: spec.rules[0].match.qtyp: unknown key, expected one of qname, not, qtype, transport",
+        "f.yaml: document 2: spec.rules[0].match.qtyp: unknown key, expected one of qname, domainSets, not, notDomainSets, qtype, transport, cname, addresses, rcode, newlyObserved, signal",
         "f.yaml: document 2: spec.rules[0].match.qname[1]: expected text, got 3",
         "f.yaml: document 2: spec.rules[0].expires: expected a time such as 2030-01-31T12:00:00Z, got 2026-01-01",
         "f.yaml: document 2: spec.rules[1].name: is missing",
         "f.yaml: document 2: spec.rules[1].answer.ede: expected one of 4, 15, 16, 17, got 3",
         "f.yaml: document 3: apiVersion: expected 'nameward.io/v1', got nothing",
-        "f.yaml: document 3: kind: expected one of Tenant, DNSPolicy, VirtualName, got 'Service'",
+        "f.yaml: document 3: kind: expected one of Tenant, DNSPolicy, VirtualName, Service, DiscoveryRule, DomainSet, EgressRule, got 'Servant'",
         "f.yaml: document 4: expected an object with apiVersion, kind, metadata and spec, got [1]",
     ]
 
