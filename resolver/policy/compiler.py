@@ -14,7 +14,8 @@ from resolver.policy.conflicts import Parts, Problem, find_conflicts
 from resolver.policy.discovery import compile_discovery
 from resolver.policy.domain_sets import compile_domain_set
 from resolver.policy.egress import compile_egress
-from resolver.policy.rules import Report, compile_policy_rules, parse_patterns
+from resolver.policy.reading import Report, parse_patterns
+from resolver.policy.rules import compile_policy_rules
 from resolver.policy.services import compile_service
 from resolver.policy.tenancy import compile_tenancy
 from resolver.policy.views import Sorted, Views, sort_objects

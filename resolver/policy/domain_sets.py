@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from resolver.policy.rules import Report
+from resolver.policy.reading import Report
 from schemas.objects import DomainSet
 
 

@@ -55,18 +55,7 @@ def _applies(rule: CompiledRule, asker: Asker, qtype_name: str, transport: str) 
         return False
     if rule.transports and transport not in rule.transports:
         return False
-    return _for_client(rule, asker)
-
-
-def _for_client(rule: CompiledRule, asker: Asker) -> bool:
-    if rule.labels:
-        labels = asker.labels
-        for key, value in rule.labels:
-            if labels.get(key) != value:
-                return False
-    return not rule.subnets or any(
-        version == asker.version and asker.number >> shift == prefix for version, shift, prefix in rule.subnets
-    )
+    return not rule.clients or rule.clients.match(asker)
 
 
 class _Walk:
@@ -179,8 +168,4 @@ def _obstacles(rule: CompiledRule, asker: Asker, asked: tuple[str, str, str], no
         yield f"type {qtype_name} is none of {', '.join(sorted(rule.qtypes))}"
     if rule.transports and transport not in rule.transports:
         yield f"transport {transport} is none of {', '.join(sorted(rule.transports))}"
-    for key, value in rule.labels:
-        if asker.labels.get(key) != value:
-            yield f"label {key} of the client is {asker.labels.get(key)!r}, not {value!r}"
-    if not _for_client(rule, asker):
-        yield f"client {asker.address} is in none of its subnets"
+    yield from rule.clients.obstacles(asker)

@@ -7,15 +7,15 @@ Everything that can be wrong in a rule on its own is found here, with its key pa
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 
 from resolver.mnemonics import type_name, type_number
+from resolver.policy.clients import EVERY_CLIENT, Clients, compile_clients
 from resolver.policy.decision import NO_EDE, AnswerForm
-from resolver.policy.patterns import Pattern, PatternError, PatternIndex, canonical_name, parse_pattern
-from resolver.tenants import Network
+from resolver.policy.patterns import Pattern, PatternError, PatternIndex, canonical_name
+from resolver.policy.reading import Report, below, parse_patterns
 from schemas.objects import Answer, DNSPolicy, DNSPolicySpec, Feedback, Rule
 from schemas.signals import Overlay, OverlayEntry
 
@@ -27,10 +27,6 @@ _SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 _NOTHING: PatternIndex[bool] = PatternIndex()
 
-Report = Callable[[str, str], None]
-"""Takes a key path and what is wrong there."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRule:
     """A rule ready to be matched.
@@ -39,7 +35,7 @@ class CompiledRule:
         order: (tier, priority, object, position): the smallest is considered first.
         name: ``object/rule``.
         patterns: names it is for; none is all names. excluded: names it is not for.
-        qtypes, transports, labels, subnets: empty is no condition.
+        qtypes, transports, clients: empty is no condition.
         audit: recorded, not applied. expires: Unix seconds.
     """
 
@@ -51,42 +47,13 @@ class CompiledRule:
     excluded: PatternIndex[bool] = _NOTHING
     qtypes: frozenset[str] = frozenset()
     transports: frozenset[str] = frozenset()
-    labels: tuple[tuple[str, str], ...] = ()
-    subnets: tuple[tuple[int, int, int], ...] = ()
+    clients: Clients = EVERY_CLIENT
     form: AnswerForm | None = None
     tag: str = ""
     log: bool = False
     route: str = ""
     audit: bool = False
     expires: float = inf
-
-
-def below(path: str, report: Report) -> Report:
-    """The report of a part of what is reported on."""
-    return lambda at, why: report(path + at, why)
-
-
-def parse_network(text: str) -> Network:
-    """An address or CIDR block.
-
-    Raises:
-        ValueError: saying what is wrong; bits set behind the prefix are wrong, they hide typing errors.
-    """
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"expected an address or a CIDR block such as 10.1.0.0/16, got {text!r}: {error}") from error
-
-
-def parse_patterns(texts: Iterable[str], path: str, report: Report) -> tuple[Pattern, ...]:
-    """Patterns of a list, those that are wrong reported and left out."""
-    patterns = []
-    for place, text in enumerate(texts):
-        try:
-            patterns.append(parse_pattern(text))
-        except PatternError as error:
-            report(f"{path}[{place}]", f"expected a pattern such as *.example.com, got {text!r}: {error}")
-    return tuple(patterns)
 
 
 def compile_policy_rules(policy: DNSPolicy, report: Report) -> tuple[CompiledRule, ...]:
@@ -114,8 +81,7 @@ def _compile(owner: str, spec: DNSPolicySpec, rule: Rule, place: int, report: Re
         excluded=PatternIndex((pattern, True) for pattern in excluded) if excluded else _NOTHING,
         qtypes=_qtypes(rule.match.qtype, report),
         transports=frozenset(rule.match.transport),
-        labels=tuple(sorted(rule.clients.match_labels.items())),
-        subnets=_subnets(rule.clients.subnets, report),
+        clients=compile_clients(rule.clients, ".clients", report),
         form=_form(rule.action, rule.answer, report),
         tag=rule.tag,
         log=rule.log or rule.action == "log",
@@ -186,19 +152,6 @@ def _qtypes(texts: list[str], report: Report) -> frozenset[str]:
         except KeyError:
             report(f".match.qtype[{place}]", f"expected a query type such as AAAA, HTTPS or TYPE65, got {text!r}")
     return frozenset(found)
-
-
-def _subnets(texts: list[str], report: Report) -> tuple[tuple[int, int, int], ...]:
-    found = []
-    for place, text in enumerate(texts):
-        try:
-            network = parse_network(text)
-        except ValueError as error:
-            report(f".clients.subnets[{place}]", str(error))
-        else:
-            shift = network.max_prefixlen - network.prefixlen
-            found.append((network.version, shift, int(network.network_address) >> shift))
-    return tuple(found)
 
 
 def _expiry(moment: datetime | None, report: Report) -> float:

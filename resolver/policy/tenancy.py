@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from resolver.policy.patterns import Pattern, PatternError, PatternIndex, parse_pattern
-from resolver.policy.rules import Report, parse_network, parse_patterns
+from resolver.policy.reading import Report, parse_network, parse_patterns
 from resolver.tenants import Network, Server, SubnetIndex, UpstreamGroupView, WorkloadView
 from schemas.objects import Tenant, UpstreamGroup
 

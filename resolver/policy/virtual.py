@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 
 from resolver.policy.patterns import PatternError, canonical_name
-from resolver.policy.rules import Report
+from resolver.policy.reading import Report
 from resolver.tenants import VirtualEntry
 from resolver.wire import rdata_wire
 from schemas.objects import VirtualName, VirtualRecord
