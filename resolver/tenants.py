@@ -29,6 +29,13 @@ class NameIndex(Protocol[T_co]):
         """The value with the longest matching suffix."""
 
 
+class NameSet(Protocol):
+    """Names that belong together; see policy/domain_sets.py. Falsy when empty."""
+
+    def holds(self, names: list[str]) -> bool:
+        """Whether a name, given as its suffixes, is in it."""
+
+
 class SubnetIndex(Generic[T]):
     """Longest-prefix match: one dict per prefix length, longest first."""
 
@@ -127,7 +134,10 @@ class TenantView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asker:
-    """One client as policy sees it; the same object for the same address as long as the policy epoch lasts."""
+    """One client as policy sees it; the same object for the same address as long as the policy epoch lasts.
+
+    sets: domain sets in force, by name.
+    """
 
     tenant: TenantView
     workload: str
@@ -135,6 +145,7 @@ class Asker:
     address: str
     version: int
     number: int
+    sets: Mapping[str, NameSet] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -161,6 +172,7 @@ class Compiled:
         tenants: views by name.
         subnets: which tenant claims an address.
         unknown: name of the tenant of clients nobody claims; empty for none (they are refused).
+        sets: domain sets by name, those of files with what the files hold.
     """
 
     epoch: int
@@ -168,6 +180,7 @@ class Compiled:
     tenants: Mapping[str, TenantView]
     subnets: SubnetIndex[str]
     unknown: str = ""
+    sets: Mapping[str, NameSet] = field(default_factory=dict)
     askers: AskerCache = field(default_factory=AskerCache)
 
 
@@ -196,4 +209,4 @@ def _identify(compiled: Compiled, address: str) -> Asker | None:
     if tenant is None:
         return None
     workload = tenant.workloads.get(parsed.version, number) or _NO_WORKLOAD
-    return Asker(tenant, workload.name, workload.labels, address, parsed.version, number)
+    return Asker(tenant, workload.name, workload.labels, address, parsed.version, number, compiled.sets)

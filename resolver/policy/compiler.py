@@ -12,7 +12,7 @@ from typing import Any
 
 from resolver.policy.conflicts import Parts, Problem, find_conflicts
 from resolver.policy.discovery import compile_discovery
-from resolver.policy.domain_sets import compile_domain_set
+from resolver.policy.domain_sets import SetContents, compile_domain_set, filled
 from resolver.policy.egress import compile_egress
 from resolver.policy.reading import Report, parse_patterns
 from resolver.policy.rules import compile_policy_rules
@@ -28,6 +28,7 @@ from schemas.objects import (
     EgressRule,
     PolicyObject,
     Service,
+    SetFile,
     Tenant,
     VirtualName,
 )
@@ -45,6 +46,7 @@ _COMPILE: Mapping[type[PolicyObject], Callable[[Any, Report], Parts]] = {
     EgressRule: compile_egress,
 }
 """What each kind of object is on its own; a new kind is one line here and one file."""
+_NO_FILES: Mapping[SetFile, SetContents] = {}
 
 
 class PolicyError(ValueError):
@@ -126,6 +128,7 @@ def compile_policy(
     version: str,
     epoch: int,
     memo: Memo | None = None,
+    files: Mapping[SetFile, SetContents] = _NO_FILES,
 ) -> Compiled:
     """Verify, then build.
 
@@ -136,6 +139,7 @@ def compile_policy(
         version: of the result.
         epoch: of the result.
         memo: of earlier compilations.
+        files: what the files of domain sets hold, as far as they were read.
 
     Raises:
         PolicyError: if any object is wrong; dangling references alone do not count.
@@ -148,7 +152,8 @@ def compile_policy(
         memo.last = (objects, sort_objects({key: memo.parts[key][:2] for key in objects}))
     sorted_objects = memo.last[1]
     views = memo.views.build(sorted_objects, {name: _alive(overlay, now) for name, overlay in overlays.items()})
-    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown)
+    sets = {name: filled(entry, files) for name, entry in sorted_objects.sets.items()}
+    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets)
 
 
 def _alive(overlay: Overlay, now: float) -> Overlay:

@@ -6,7 +6,7 @@ the object out of force: a policy for two tenants must not fall because one of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from resolver.policy.discovery import DiscoveryEntry
@@ -37,12 +37,15 @@ class Problem(NamedTuple):
 def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
     """Every conflict between objects that are each right on their own."""
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
+    sets = {parts.name for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
     yield from _claims(objects)
     for key, (obj, _) in objects.items():
         if isinstance(obj, DNSPolicy | VirtualName | DiscoveryRule | EgressRule):
             yield from _unknown_tenants(key, obj.spec.tenants, tenants)
         if isinstance(obj, DNSPolicy):
             yield from _unknown_routes(key, obj, tenants)
+        if isinstance(obj, DNSPolicy | EgressRule):
+            yield from _unknown_sets(key, obj, sets)
     yield from _same_names(objects)
 
 
@@ -66,6 +69,19 @@ def _unknown_tenants(key: str, names: Iterable[str], tenants: Mapping[str, Tenan
     for place, name in enumerate(names):
         if name not in tenants:
             yield Problem(key, f"spec.tenants[{place}]", f"there is no tenant {name!r}", dangling=True)
+
+
+def _unknown_sets(key: str, obj: DNSPolicy | EgressRule, sets: Container[str]) -> Iterator[Problem]:
+    if isinstance(obj, EgressRule):
+        named = [("spec.domainSets", obj.spec.domain_sets)]
+    else:
+        matches = [(f"spec.rules[{place}].match", rule.match) for place, rule in enumerate(obj.spec.rules)]
+        named = [(f"{at}.domainSets", match.domain_sets) for at, match in matches if match.domain_sets]
+        named += [(f"{at}.notDomainSets", match.not_domain_sets) for at, match in matches if match.not_domain_sets]
+    for path, names in named:
+        for place, name in enumerate(names):
+            if name not in sets:
+                yield Problem(key, f"{path}[{place}]", f"there is no DomainSet {name!r}", dangling=True)
 
 
 def _unknown_routes(key: str, policy: DNSPolicy, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:

@@ -217,6 +217,10 @@ class PatternIndex(Generic[T]):
         """Whether any pattern matches a lower-case name without final dot."""
         return bool(self) and next((True for _ in self.walk(suffixes(qname))), False)
 
+    def holds(self, names: list[str]) -> bool:
+        """The same for a name given as its suffixes (see `suffixes`)."""
+        return next((True for _ in self.walk(names)), False)
+
     def longest(self, qname: str) -> T | None:
         """The value with the longest matching suffix, the first added of equals; None when nothing matches."""
         return next(self.walk(suffixes(qname)), None) if self else None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from resolver.policy.conflicts import Parts
+from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule, compile_overlay
 from resolver.policy.tenancy import Tenancy
@@ -70,6 +71,7 @@ class Sorted:
     tenants: dict[str, tuple[Tenant, Tenancy]]
     subnets: SubnetIndex[str]
     unknown: str
+    sets: dict[str, DomainSetEntry]
 
 
 def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
@@ -77,6 +79,7 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
     rules: dict[str, list[RuleList]] = {}
     virtual: dict[str, list[VirtualEntry]] = {}
     tenants: dict[str, tuple[Tenant, Tenancy]] = {}
+    sets: dict[str, DomainSetEntry] = {}
     for obj, parts in objects.values():
         if isinstance(obj, Tenant) and isinstance(parts, Tenancy):
             tenants[obj.metadata.name] = (obj, parts)
@@ -86,6 +89,8 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
         elif isinstance(obj, VirtualName) and isinstance(parts, VirtualEntry):
             for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
                 virtual.setdefault(name, []).append(parts)
+        elif isinstance(parts, DomainSetEntry):
+            sets[parts.name] = parts
     claims = ((network, name) for name, (_, tenancy) in tenants.items() for network, _ in tenancy.claims)
     return Sorted(
         {name: tuple(lists) for name, lists in rules.items()},
@@ -93,6 +98,7 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
         tenants,
         SubnetIndex(claims),
         next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
+        sets,
     )
 
 
