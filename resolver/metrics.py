@@ -134,6 +134,12 @@ class WorkerMetrics:
         yield _gauge("nameward_policy_epoch", "rises with every change of policy", store.epoch)
         yield _gauge("nameward_policy_objects", "objects in force", len(store.objects))
         yield _gauge("nameward_policy_refused", "objects and overlays refused", len(store.refusals))
+        signals = store.signals
+        yield _gauge("nameward_signals_held", "context signals in memory", signals.held)
+        yield _counter(
+            "nameward_signals_dropped", "signals given up for want of room before they expired", signals.dropped
+        )
+        yield _counter("nameward_signals_refused", "signals that could not be read or made no sense", signals.refused)
         version = GaugeMetricFamily("nameward_policy_info", "version of the policy in force", labels=["version"])
         version.add_metric([store.version], 1)
         yield version

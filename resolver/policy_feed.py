@@ -1,5 +1,7 @@
 """policy.objects and policy.overlays -> store: follow both topics, verify, swap, keep a snapshot on disk.
 
+dns.context is followed beside them by signal_feed.py; the swaps that its signals need are made here.
+
 Stands beside the path: whatever happens to the broker, the policy in force stays. The topics are read from their
 beginning at every start. A topic that has become shorter or empty means that the broker forgot; what is in force stays
 until it has something to say again. This module must not know what objects mean, nor who answers queries.
@@ -21,6 +23,7 @@ from aiokafka.errors import KafkaError
 from resolver.policy.store import PolicyStore, SnapshotError
 from resolver.policy_place import Place, put_object, put_overlay
 from resolver.policy_status import StatusPublisher
+from resolver.signal_feed import SignalFeed
 from schemas.topics import OBJECTS, OVERLAYS
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ _SETTLE_S = 0.3
 """How long a topic that began anew must be quiet: whoever fills it again has not said all with the first record."""
 _BACKOFF_S = (0.2, 5.0)
 _SNAPSHOT_S = 1.0
+_LOOK_S = 0.25
+"""How often to look whether something expired or a signal came: at most so many swaps, however many signals."""
 
 
 class PolicyFeed:
@@ -66,6 +71,7 @@ class PolicyFeed:
         self._snapshot = snapshot
         self._clock = clock
         self._status = StatusPublisher(store, name=name, epoch=epoch, bootstrap=bootstrap, clock=clock)
+        self._signals = SignalFeed(store, bootstrap=bootstrap, clock=clock)
         self._expiry = inf
         self._unsaved = asyncio.Event()
         self._objects = Place(TopicPartition(OBJECTS.name, 0), partial(put_object, store), store.forget_objects)
@@ -93,7 +99,8 @@ class PolicyFeed:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._status.run())
             tasks.create_task(self._keep_snapshot())
-            tasks.create_task(self._keep_expiries())
+            tasks.create_task(self._keep_current())
+            tasks.create_task(self._signals.run())
             await self._follow_for_ever()
 
     async def _follow_for_ever(self) -> None:
@@ -191,13 +198,12 @@ class PolicyFeed:
         for refusal in refusals:
             if refusal not in before:
                 _LOG.warning("refused %s: %s", refusal.key, refusal.error)
-        self._status.due.set()
 
-    async def _keep_expiries(self) -> None:
-        """Swap when an overlay entry expires, also while the broker is away."""
+    async def _keep_current(self) -> None:
+        """Swap when something in force expires, also while the broker is away, and when a signal in use came."""
         while True:
-            await asyncio.sleep(max(0.01, min(1.0, self._expiry - self._clock())))
-            if self._clock() >= self._expiry:
+            await asyncio.sleep(_LOOK_S)
+            if self._clock() >= self._expiry or self._store.signals.due:
                 self._swap()
 
     async def _keep_snapshot(self) -> None:

@@ -36,6 +36,30 @@ class NameSet(Protocol):
         """Whether a name, given as its suffixes, is in it."""
 
 
+class Signal(Protocol):
+    """A fact that holds until it expires (Unix seconds); see policy/signals.py."""
+
+    @property
+    def value(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+    @property
+    def expires(self) -> float: ...  # noqa: D102
+
+
+class Signals(Protocol):
+    """Facts by kind and subject in canonical form; falsy when there are none."""
+
+    def __bool__(self) -> bool: ...
+    def value(self, kind: str, subject: str) -> Signal | None:
+        """The fact of this kind about a subject."""
+
+    def find(self, kind: str, subjects: Iterable[str]) -> Signal | None:
+        """The fact of this kind about the first of the subjects that has one."""
+
+
 class SubnetIndex(Generic[T]):
     """Longest-prefix match: one dict per prefix length, longest first."""
 
@@ -110,6 +134,7 @@ class TenantView:
         rules: what policy/engine.py looks a name up in; opaque to everyone else.
         exempt: names the overlay never touches.
         groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
+        signals: what streams and health checkers say, of kinds that policy uses.
     """
 
     name: str
@@ -124,6 +149,7 @@ class TenantView:
     groups: Mapping[str, UpstreamGroupView]
     suffixes: NameIndex[UpstreamGroupView]
     rest: UpstreamGroupView | None
+    signals: Signals
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""

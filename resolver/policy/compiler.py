@@ -17,6 +17,7 @@ from resolver.policy.egress import compile_egress
 from resolver.policy.reading import Report, parse_patterns
 from resolver.policy.rules import compile_policy_rules
 from resolver.policy.services import compile_service
+from resolver.policy.signals import SignalBoard
 from resolver.policy.tenancy import compile_tenancy
 from resolver.policy.views import Sorted, Views, sort_objects
 from resolver.policy.virtual import compile_virtual
@@ -47,6 +48,7 @@ _COMPILE: Mapping[type[PolicyObject], Callable[[Any, Report], Parts]] = {
 }
 """What each kind of object is on its own; a new kind is one line here and one file."""
 _NO_FILES: Mapping[SetFile, SetContents] = {}
+_NO_BOARDS: Mapping[str, SignalBoard] = {}
 
 
 class PolicyError(ValueError):
@@ -123,6 +125,7 @@ def check_overlay(overlay: Overlay) -> list[Problem]:
 def compile_policy(
     objects: Mapping[str, PolicyObject],
     overlays: Mapping[str, Overlay],
+    signals: Mapping[str, SignalBoard] = _NO_BOARDS,
     *,
     now: float,
     version: str,
@@ -135,6 +138,7 @@ def compile_policy(
     Args:
         objects: by key; the mapping must not change afterwards when a memo is given.
         overlays: by tenant, as check_overlay lets them pass; those of unknown tenants are inert, wrong entries too.
+        signals: boards by tenant, EVERYBODY's for those that have none (see SignalBook.boards).
         now: Unix seconds; overlay entries expired by then are left out.
         version: of the result.
         epoch: of the result.
@@ -151,7 +155,8 @@ def compile_policy(
             raise PolicyError(problems)
         memo.last = (objects, sort_objects({key: memo.parts[key][:2] for key in objects}))
     sorted_objects = memo.last[1]
-    views = memo.views.build(sorted_objects, {name: _alive(overlay, now) for name, overlay in overlays.items()})
+    alive = {name: _alive(overlay, now) for name, overlay in overlays.items()}
+    views = memo.views.build(sorted_objects, alive, signals)
     sets = {name: filled(entry, files) for name, entry in sorted_objects.sets.items()}
     return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets)
 

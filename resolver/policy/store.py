@@ -1,6 +1,6 @@
 """What policy is in force: verify, compile, swap as a whole, keep the last good of every object that is refused.
 
-The feed puts what it hears and swaps; the path reads `current`, one attribute, replaced atomically. Between the two
+The feeds put what they hear and swap; the path reads `current`, one attribute, replaced atomically. Between the two
 stands nothing a query could wait for. Pure: bytes, objects and `now` in, refusals out. Must not know files or Kafka.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from math import inf
 
 import msgspec
 
 from resolver.policy.compiler import Memo, Problem, check_overlay, compile_policy, overlay_key, verify
+from resolver.policy.signal_book import SignalBook
+from resolver.policy.signals import kinds_in_use
 from resolver.tenants import Compiled, SubnetIndex
 from schemas.objects import PolicyObject, encode_object
-from schemas.signals import Overlay, Refusal, encode_signal
+from schemas.signals import ContextSignal, Overlay, Refusal, encode_signal
 
 
 class SnapshotError(ValueError):
@@ -53,6 +54,7 @@ class PolicyStore:
         objects_offset: next offset of policy.objects that is fully in force; the feed sets it before the swap.
         overlays_offset: likewise of policy.overlays.
         refusals: what the last swap refused.
+        signals: context signals; those that come while `signals.due` holds need a swap to be seen.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class PolicyStore:
         self.objects_offset = 0
         self.overlays_offset = 0
         self.refusals: list[Refusal] = []
+        self.signals = SignalBook()
         self._wanted: dict[str, PolicyObject] = {}
         self._good: dict[str, PolicyObject] = {}
         self._unreadable: dict[str, str] = {}
@@ -115,6 +118,14 @@ class PolicyStore:
         """Refuse an overlay that could not even be read; the last good one stays."""
         self._overlay_problems[tenant] = [Problem(overlay_key(tenant), "", error)]
 
+    def put_signal(self, signal: ContextSignal, now: float) -> None:
+        """Hold a context signal; it is in force from the next swap on, which `signals.due` asks for if it is used.
+
+        Raises:
+            ValueError: if it makes no sense.
+        """
+        self.signals.put(signal, now)
+
     def forget_objects(self) -> None:
         """Want no object but those put from now on: the topic is read anew from its beginning."""
         self._wanted.clear()
@@ -133,19 +144,26 @@ class PolicyStore:
             unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
             self._object_refusals = unreadable + [_refusal(problem) for problem in refused]
             self._digest = _digest(self._good)
+            self.signals.use(kinds_in_use(self._good.values()))
             self._changed = False
         wrong_overlays = [_refusal(problem) for problems in self._overlay_problems.values() for problem in problems]
         self.refusals = self._object_refusals + wrong_overlays
         version = _version(self._digest, self._overlays)
         self.current = compile_policy(
-            self._good, self._overlays, now=now, version=version, epoch=self.epoch + 1, memo=self._memo
+            self._good,
+            self._overlays,
+            self.signals.boards(now),
+            now=now,
+            version=version,
+            epoch=self.epoch + 1,
+            memo=self._memo,
         )
         return self.refusals
 
     def next_expiry(self, now: float) -> float:
-        """Unix seconds at which the first overlay entry in force expires; inf for none."""
+        """Unix seconds at which the first overlay entry or signal in force expires; inf for none."""
         entries = (entry.expires.timestamp() for overlay in self._overlays.values() for entry in overlay.entries)
-        return min((expires for expires in entries if expires > now), default=inf)
+        return min([self.signals.next_expiry(), *(expires for expires in entries if expires > now)])
 
     def snapshot(self) -> bytes:
         """What is in force, to start from when there is no broker."""

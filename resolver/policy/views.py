@@ -15,6 +15,7 @@ from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule, compile_overlay
+from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
 from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
@@ -22,7 +23,6 @@ from schemas.signals import Overlay
 
 RuleList = tuple[CompiledRule, ...]
 RuleLists = tuple[RuleList, ...]
-EVERYBODY = ""
 _EVERY_NAME = Pattern("any", (), "", "*")
 
 
@@ -109,7 +109,9 @@ class Views:
     indexes: Indexes = field(default_factory=Indexes)
     made: dict[str, tuple[tuple[object, ...], TenantView]] = field(default_factory=dict)
 
-    def build(self, objects: Sorted, overlays: Mapping[str, Overlay]) -> dict[str, TenantView]:
+    def build(
+        self, objects: Sorted, overlays: Mapping[str, Overlay], signals: Mapping[str, SignalBoard]
+    ) -> dict[str, TenantView]:
         """A view for each tenant; an overlay of an unknown tenant is inert."""
         self.indexes.start()
         shared_names = {entry.name: entry for entry in objects.virtual.get(EVERYBODY, ())}
@@ -117,14 +119,14 @@ class Views:
         made = {}
         for name, (tenant, tenancy) in objects.tenants.items():
             own_rules, own_names = objects.rules.get(name, ()), objects.virtual.get(name, ())
-            overlay = overlays.get(name)
+            overlay, board = overlays.get(name), signals.get(name) or signals.get(EVERYBODY, NO_SIGNALS)
             indexes = (self.indexes.of(shared_rules), self.indexes.of(own_rules))
-            recipe = (tenancy, overlay, *indexes, *objects.virtual.get(EVERYBODY, ()), None, *own_names)
+            recipe = (tenancy, overlay, board, *indexes, *objects.virtual.get(EVERYBODY, ()), None, *own_names)
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
                 rules = RuleSet((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
-                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names)))
+                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board))
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}
@@ -142,7 +144,9 @@ def _names(own: tuple[VirtualEntry, ...], shared: dict[str, VirtualEntry]) -> Ma
     return ChainMap(mine, shared)
 
 
-def _view(tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str, VirtualEntry]) -> TenantView:
+def _view(
+    tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str, VirtualEntry], signals: SignalBoard
+) -> TenantView:
     spec = tenant.spec
     return TenantView(
         name=tenant.metadata.name,
@@ -157,4 +161,5 @@ def _view(tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str
         groups=tenancy.groups,
         suffixes=tenancy.suffixes,
         rest=tenancy.rest,
+        signals=signals,
     )

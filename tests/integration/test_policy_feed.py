@@ -21,12 +21,13 @@ from compose.policy_commands import policy
 from compose.policy_topic import read_present
 from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
+from resolver.tenants import Signals
 from schemas.documents import read_documents
 from schemas.objects import encode_object
 from schemas.signals import encode_signal
 from tests.integration.kafka import ApacheKafka
 from tests.peers.authority import free_port
-from tests.resolver.policy.written import entry, objects, overlay, rules, tenant
+from tests.resolver.policy.written import entry, objects, overlay, rules, signal, tenant
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -217,6 +218,32 @@ async def test_an_overlay_comes_and_expires_by_itself(node: EmbeddedBroker | Apa
         epoch = store.epoch
         await eventually(lambda: not store.current.tenants["acme"].rules.ordered())
         assert store.epoch > epoch
+
+
+async def test_a_signal_comes_and_expires_by_itself(node: EmbeddedBroker | ApacheKafka, tmp_path: Path) -> None:
+    """A signal that a rule uses is in force soon after it was written and gone when it expires; others cost no swap."""
+    await clean(node.bootstrap)
+    text = tenant() + rules("name: r, action: deny, match: {signal: [{kind: risk}]}")
+    await write(node.bootstrap, "policy.objects", *((key, encode_object(obj)) for key, obj in objects(text).items()))
+
+    def board() -> Signals:
+        return store.current.tenants["acme"].signals
+
+    async with resolver(node.bootstrap, tmp_path / "s") as (store, _):
+        await eventually(lambda: store.objects)
+        life = time.time() - 1_800_000_000.0 + 3
+        unused = signal("unused", "a.test", "high", life=life)
+        await write(node.bootstrap, "dns.context", ("acme", b"{"), ("acme", encode_signal(unused)))
+        await eventually(lambda: store.signals.held)
+        epoch = store.epoch
+        await write(node.bootstrap, "dns.context", ("acme", encode_signal(signal("risk", "a.test", "high", life=life))))
+        await eventually(lambda: board().value("risk", "a.test"), within=2)
+        assert (store.epoch, store.signals.refused) == (epoch + 1, 1)
+        await eventually(lambda: not board(), within=5)
+        assert (board().value("unused", "a.test"), store.signals.due) == (None, False)
+    async with resolver(node.bootstrap, tmp_path / "s") as (later, _):
+        await eventually(lambda: later.signals.refused)
+        assert later.signals.held == 0  # read from the beginning, and what has expired is dropped
 
 
 async def test_a_worker_starts_without_a_broker(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from resolver.policy.store import PolicyStore, SnapshotError
 from resolver.tenants import identify
 from schemas.objects import API_VERSION, DNSPolicy, PolicyObject, VirtualName, key_of
 from schemas.signals import Overlay
-from tests.resolver.policy.written import BACKEND, NOW, entry, objects, overlay, rules, tenant, virtual
+from tests.resolver.policy.written import BACKEND, NOW, entry, objects, overlay, rules, signal, tenant, virtual
 
 
 def filled(*texts: str) -> PolicyStore:
@@ -380,3 +380,19 @@ def test_expired_entries_leave_with_the_swap() -> None:
     assert len(store.current.tenants["acme"].rules.ordered()) == 2
     store.swap(NOW + 10)
     assert [rule.name for rule in store.current.tenants["acme"].rules.ordered()] == ["overlay/e2"]
+
+
+def test_signals_reach_the_views_of_those_concerned() -> None:
+    """A swap shows a used signal to its tenant alone; the view of others stays; expiry is another swap's."""
+    store = filled(tenant(), tenant("globex", 2), rules("name: r, action: deny, match: {signal: [{kind: risk}]}", tenants="[]"))
+    before = dict(store.current.tenants)
+    store.put_signal(signal("risk", "a.test", "high", life=10), NOW)
+    assert (store.signals.due, bool(store.current.tenants["acme"].signals)) == (True, False)
+    version = store.version
+    store.swap(NOW)
+    held = store.current.tenants["acme"].signals.value("risk", "a.test")
+    assert held is not None
+    assert (held.value, held.expires, store.signals.due, store.next_expiry(NOW)) == ("high", NOW + 10, False, NOW + 10)
+    assert (store.version, store.current.tenants["globex"]) == (version, before["globex"])
+    store.swap(NOW + 10)
+    assert (bool(store.current.tenants["acme"].signals), store.next_expiry(NOW + 10)) == (False, inf)

@@ -10,7 +10,7 @@ from resolver.policy.engine import decide
 from resolver.tenants import Compiled, identify
 from schemas.documents import read_documents
 from schemas.objects import PolicyObject
-from schemas.signals import Overlay, OverlayEntry
+from schemas.signals import ContextSignal, Overlay, OverlayEntry
 
 NOW = 1_800_000_000.0
 TENANT = """
@@ -95,6 +95,18 @@ def entry(
 def overlay(*entries: OverlayEntry, name: str = "acme", revision: int = 1) -> Overlay:
     """A tenant's overlay."""
     return Overlay(tenant=name, revision=revision, entries=entries, changed=datetime.fromtimestamp(NOW, UTC))
+
+
+def signal(  # noqa: PLR0917 - in the order people say it
+    kind: str, subject: str, value: str, tenant: str = "acme", life: float = 600, reason: str = "test", *, zone: bool = True
+) -> ContextSignal:
+    """A context signal that lives for `life` seconds from NOW; without `zone` its times say no time zone."""
+    now = datetime.fromtimestamp(NOW, UTC)
+    expires = now + timedelta(seconds=life)
+    return ContextSignal(
+        tenant=tenant, kind=kind, subject=subject, value=value, source="test", reason=reason,
+        created=now, expires=expires if zone else expires.replace(tzinfo=None),
+    )  # fmt: skip
 
 
 def compiled(text: str, *overlays: Overlay) -> Compiled:
