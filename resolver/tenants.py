@@ -16,7 +16,6 @@ from schemas.objects import VirtualRecord
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_ASKERS = 65536
 
 
 class NameIndex(Protocol[T_co]):
@@ -80,6 +79,35 @@ class SubnetIndex(Generic[T]):
             if value is not None:
                 return value
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What is known of a client beside its address: where it came in, and the identities it showed.
+
+    Attributes:
+        listener: name of the listener, empty for the unnamed one.
+        server_name: TLS server name or DoH host, lower case. path: DoH path.
+        certificates: identities of its certificate.
+        namespaces: labels of its Kubernetes namespace as pairs, sorted.
+    """
+
+    listener: str = ""
+    server_name: str = ""
+    path: str = ""
+    certificates: tuple[str, ...] = ()
+    namespaces: tuple[tuple[str, str], ...] = ()
+
+
+PLAIN = Arrival()
+AskerKey = str | tuple[str, Arrival]
+
+
+class Claimants(Protocol):
+    """Claims that ask for more than an address; see policy/claims.py."""
+
+    def tenant_of(self, arrival: Arrival, version: int, number: int) -> str | None:
+        """The tenant with the most specific claim; empty for none, None when two claim with equal force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +206,14 @@ class Asker:
 class AskerCache:
     """Askers already identified under one policy epoch, least recently used first out."""
 
-    capacity: int = _ASKERS
-    entries: dict[str, Asker | None] = field(default_factory=dict)
+    capacity: int = 65536
+    entries: dict[AskerKey, Asker | None] = field(default_factory=dict)
 
-    def put(self, address: str, asker: Asker | None) -> None:
+    def put(self, key: AskerKey, asker: Asker | None) -> None:
         """Remember, forgetting the oldest when full."""
         if len(self.entries) >= self.capacity:
             del self.entries[next(iter(self.entries))]
-        self.entries[address] = asker
+        self.entries[key] = asker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +227,7 @@ class Compiled:
         subnets: which tenant claims an address.
         unknown: name of the tenant of clients nobody claims; empty for none (they are refused).
         sets: domain sets by name, those of files with what the files hold.
+        claims: what else tenants claim clients by; None when every claim is one of subnets alone.
     """
 
     epoch: int
@@ -207,32 +236,41 @@ class Compiled:
     subnets: SubnetIndex[str]
     unknown: str = ""
     sets: Mapping[str, NameSet] = field(default_factory=dict)
+    claims: Claimants | None = None
     askers: AskerCache = field(default_factory=AskerCache)
 
 
-def identify(compiled: Compiled, address: str) -> Asker | None:
+def identify(compiled: Compiled, address: str, arrival: Arrival = PLAIN) -> Asker | None:
     """The asker at this address, or None for a client no tenant claims.
 
     Raises:
         ValueError: if the text is no IP address.
     """
     cache = compiled.askers.entries
-    if address in cache:
-        asker = cache.pop(address)
-        cache[address] = asker
+    key = address if compiled.claims is None else (address, arrival)
+    if key in cache:
+        asker = cache.pop(key)
+        cache[key] = asker
         return asker
-    asker = _identify(compiled, address)
-    compiled.askers.put(address, asker)
+    asker = _identify(compiled, address, arrival)
+    compiled.askers.put(key, asker)
     return asker
 
 
-def _identify(compiled: Compiled, address: str) -> Asker | None:
+def _identify(compiled: Compiled, address: str, arrival: Arrival) -> Asker | None:
     parsed = ipaddress.ip_address(address)
     if parsed.version == 6 and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
     number = int(parsed)
-    tenant = compiled.tenants.get(compiled.subnets.get(parsed.version, number) or compiled.unknown)
+    tenant = compiled.tenants.get(_tenant_name(compiled, arrival, parsed.version, number))
     if tenant is None:
         return None
     workload = tenant.workloads.get(parsed.version, number) or _NO_WORKLOAD
     return Asker(tenant, workload.name, workload.labels, address, parsed.version, number, compiled.sets)
+
+
+def _tenant_name(compiled: Compiled, arrival: Arrival, version: int, number: int) -> str:
+    claimed = compiled.claims.tenant_of(arrival, version, number) if compiled.claims is not None else ""
+    if claimed is None:
+        return ""  # closed: even the tenant of unknown clients does not take what two others claim
+    return claimed or compiled.subnets.get(version, number) or compiled.unknown

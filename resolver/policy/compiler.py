@@ -158,7 +158,7 @@ def compile_policy(
     alive = {name: _alive(overlay, now) for name, overlay in overlays.items()}
     views = memo.views.build(sorted_objects, alive, signals)
     sets = {name: filled(entry, files) for name, entry in sorted_objects.sets.items()}
-    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets)
+    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets, sorted_objects.claims)
 
 
 def _alive(overlay: Overlay, now: float) -> Overlay:

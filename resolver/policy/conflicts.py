@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from resolver.policy.claims import Owners
 from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.egress import EgressEntry
@@ -50,15 +51,18 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterato
 
 
 def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
-    owners: dict[object, str] = {}
+    owners = Owners()
     fallback = ""
     for key, (obj, parts) in objects.items():
         if not isinstance(obj, Tenant) or not isinstance(parts, Tenancy):
             continue
-        for network, path in parts.claims:
-            owner = owners.setdefault(network, obj.metadata.name)
-            if owner != obj.metadata.name:
-                yield Problem(key, path, f"{network} is claimed by tenant {owner!r} with equal force")
+        for claim in parts.claims:
+            held = owners.other(claim, obj.metadata.name)
+            if held is not None and held[1] == claim:
+                yield Problem(key, claim.at, f"{claim} is claimed by tenant {held[0]!r} with equal force")
+            elif held is not None:
+                message = f"{claim} may be a client that tenant {held[0]!r} claims with equal force by {held[1]}"
+                yield Problem(key, claim.at, message)
         if obj.spec.unknown and fallback:
             yield Problem(key, "spec.unknown", f"tenant {fallback!r} takes the clients nobody claims already")
         elif obj.spec.unknown:

@@ -7,9 +7,11 @@ conflicts.py's. This module must not know rules.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from resolver.policy.claims import Claim, compile_claims
 from resolver.policy.patterns import Pattern, PatternError, PatternIndex, parse_pattern
 from resolver.policy.reading import Report, parse_network, parse_patterns
 from resolver.tenants import Network, Server, SubnetIndex, UpstreamGroupView, WorkloadView
@@ -21,9 +23,9 @@ _PORT = 53
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tenancy:
-    """The parts of one tenant. claims: network and the key path that claims it."""
+    """The parts of one tenant."""
 
-    claims: tuple[tuple[Network, str], ...]
+    claims: tuple[Claim, ...]
     workloads: SubnetIndex[WorkloadView]
     upstreams: tuple[UpstreamGroupView, ...]
     groups: dict[str, UpstreamGroupView]
@@ -60,11 +62,9 @@ def _networks(texts: list[str], path: str, report: Report) -> list[tuple[Network
     return found
 
 
-def _claims(tenant: Tenant, report: Report) -> list[tuple[Network, str]]:
-    claims: list[tuple[Network, str]] = []
+def _claims(tenant: Tenant, report: Report) -> Iterator[Claim]:
     for place, match in enumerate(tenant.spec.clients):
-        claims += _networks(match.subnets, f"spec.clients[{place}].subnets", report)
-    return claims
+        yield from compile_claims(match, f"spec.clients[{place}]", report)
 
 
 def _workloads(tenant: Tenant, report: Report) -> list[tuple[Network, WorkloadView]]:

@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from resolver.policy.claims import Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.patterns import Pattern, PatternIndex
@@ -70,6 +71,7 @@ class Sorted:
     virtual: dict[str, tuple[VirtualEntry, ...]]
     tenants: dict[str, tuple[Tenant, Tenancy]]
     subnets: SubnetIndex[str]
+    claims: Claims | None
     unknown: str
     sets: dict[str, DomainSetEntry]
 
@@ -91,12 +93,14 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
                 virtual.setdefault(name, []).append(parts)
         elif isinstance(parts, DomainSetEntry):
             sets[parts.name] = parts
-    claims = ((network, name) for name, (_, tenancy) in tenants.items() for network, _ in tenancy.claims)
+    claims = [(claim, name) for name, (_, tenancy) in tenants.items() for claim in tenancy.claims]
+    more = [(claim, name) for claim, name in claims if not claim.subnet_only]
     return Sorted(
         {name: tuple(lists) for name, lists in rules.items()},
         {name: tuple(entries) for name, entries in virtual.items()},
         tenants,
-        SubnetIndex(claims),
+        SubnetIndex((claim.network, name) for claim, name in claims if claim.network and claim.subnet_only),
+        Claims(more) if more else None,
         next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
         sets,
     )
