@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
+from resolver.binding_publisher import BindingPublisher
+from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin
 from resolver.counters import Counters, SourceInUseError
@@ -79,6 +81,8 @@ class Worker:
         )
         self._upstreams = Upstreams()
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
+        bindings = Bindings(name)
+        self._bindings = BindingPublisher(bindings, kafka)
         handler = Handler(
             self._store,
             caches,
@@ -86,6 +90,7 @@ class Worker:
             self._publisher.offer_slow,
             fastpath=fastpath,
             show=ClientView(key).show,
+            bindings=bindings,
             clock=time.time_ns,
             max_in_flight=settings.max_in_flight,
         )
@@ -97,7 +102,9 @@ class Worker:
             time.time_ns,
             StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled),
         )
-        parts = Parts(self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp)
+        parts = Parts(
+            self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp, bindings
+        )
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
@@ -122,7 +129,7 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            running = (self._publisher.run, self._feed.run, self._upstreams.run)
+            running = (self._publisher.run, self._feed.run, self._upstreams.run, self._bindings.run)
             background = [tasks.create_task(_keep_running(run)) for run in running]
             await self._listen(stop)
             await stop.wait()

@@ -71,7 +71,7 @@ class FastPath:
         elif len(self.entries) >= self._capacity:
             for oldest in list(islice(self.entries, max(1, self._capacity // 8))):
                 del self.entries[oldest]
-        end = min(visit.decision.valid_until, response.valid_until)
+        end = min(visit.decision.valid_until, response.valid_until, visit.again)
         if response.born is not None:
             end = min(end, response.born + response.lifetime)
         now = visit.received_ns / 1e9

@@ -13,6 +13,7 @@ from resolver.answers.cached import answer_cached, keep
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.virtual import Enclosing, answer_virtual
+from resolver.bindings import Bindings, learn
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import (
@@ -73,6 +74,7 @@ class Handler:
         offer: takes the event of a query, when its answer is ready.
         fastpath: is told of answers it may repeat.
         show: how a client appears in events: (privacy setting, address) -> text.
+        bindings: notes which addresses were learnt, for tenants whose connections follow names.
         clock: Unix time in nanoseconds.
         max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
     """
@@ -86,11 +88,12 @@ class Handler:
         *,
         fastpath: FastPath,
         show: Callable[[str, str], str],
+        bindings: Bindings,
         clock: Callable[[], int],
         max_in_flight: int = 4096,
     ) -> None:
         self._policies, self._caches, self._upstreams, self._offer = policies, caches, upstreams, offer
-        self._fastpath, self._show, self._clock = fastpath, show, clock
+        self._fastpath, self._show, self._bindings, self._clock = fastpath, show, bindings, clock
         self._enclosing = Enclosing()
         self._max_in_flight = max_in_flight
         self.in_flight = 0
@@ -216,6 +219,8 @@ class Handler:
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
+        if wire and visit.asker is not None and visit.asker.tenant.egress:
+            visit.again = learn(self._bindings, visit.asker, query.qname, response.records, now=now, age=age)
         if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache"}:
             self._fastpath.admit(visit, response, wire, template, limit)
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)

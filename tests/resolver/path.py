@@ -9,6 +9,7 @@ import msgspec
 import yaml
 from dnslib import EDNS0, QTYPE, RR, DNSHeader, DNSRecord, EDNSOption
 
+from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import UpstreamError
@@ -194,10 +195,10 @@ class Path:
         self.events: list[Template] = []
         self.numbers: list[tuple[int, int, int]] = []
         self.fastpath = FastPath(capacity)
-        self.caches = Caches(1000)
+        self.caches, self.bindings = Caches(1000), Bindings("r1")
         self.handler = Handler(
             self.store, self.caches, self.upstream, self.offer,
-            fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock,
+            fastpath=self.fastpath, bindings=self.bindings, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock,
         )  # fmt: skip
 
     def apply(self, policy: str) -> None:
