@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import signal
 import socket
 import sys
@@ -19,8 +20,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
-from resolver.binding_publisher import BindingPublisher
-from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin
 from resolver.counters import Counters, SourceInUseError
@@ -81,8 +80,6 @@ class Worker:
         )
         self._upstreams = Upstreams()
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
-        bindings = Bindings(name)
-        self._bindings = BindingPublisher(bindings, kafka)
         handler = Handler(
             self._store,
             caches,
@@ -90,8 +87,8 @@ class Worker:
             self._publisher.offer_slow,
             fastpath=fastpath,
             show=ClientView(key).show,
-            bindings=bindings,
             clock=time.time_ns,
+            draw=random.random,
             max_in_flight=settings.max_in_flight,
         )
         udp_socket, tcp_socket = _bind(settings.listen.address, settings.listen.port)
@@ -102,9 +99,7 @@ class Worker:
             time.time_ns,
             StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled),
         )
-        parts = Parts(
-            self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp, bindings
-        )
+        parts = Parts(self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp)
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
@@ -129,7 +124,7 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            running = (self._publisher.run, self._feed.run, self._upstreams.run, self._bindings.run)
+            running = (self._publisher.run, self._feed.run, self._upstreams.run)
             background = [tasks.create_task(_keep_running(run)) for run in running]
             await self._listen(stop)
             await stop.wait()

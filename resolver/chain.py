@@ -1,7 +1,8 @@
-"""Chains of CNAMEs: local records put in front of the answer for their target.
+"""Chains of CNAMEs: local records in front of the answer for their target, or the target's answer without any chain.
 
 Used for a virtual name or a redirect whose target lives elsewhere: the target's answer was compressed against its own
 question and has to be written out before it can stand in a message with another question (RFC 1035 section 4.1.4).
+What comes out is as old as `now`: local TTLs begin to count there, those of the answer have been counted down to it.
 This module must not know where either part came from.
 """
 
@@ -12,8 +13,8 @@ from struct import Struct
 
 from resolver.errors import ResponseError
 from resolver.mnemonics import type_number
-from resolver.names import MalformedNameError, labels_wire, read_labels
-from resolver.query import Record, Response
+from resolver.names import MalformedNameError, labels_wire, read_labels, skip_name
+from resolver.query import Query, Record, Response
 from resolver.wire import HEADER, rdata_wire
 
 _fixed = Struct("!HHIH")
@@ -35,35 +36,103 @@ def record_wire(owner: bytes, record: Record) -> bytes:
     return owner + _fixed.pack(type_number(record.type), 1, record.ttl, len(data)) + data
 
 
-def prepend(aliases: tuple[tuple[bytes, Record], ...], target_question: bytes, answer: Response) -> Response:
+def prepend(
+    aliases: tuple[tuple[bytes, Record], ...], target_question: bytes, answer: Response, now: float
+) -> Response:
     """The answer for a target behind the CNAMEs that lead to it.
 
     Args:
         aliases: (owner on the wire, CNAME record), in order; the last one's data is the target.
         target_question: question the answer was given to.
-        answer: response for the target; `born` and policy bounds are kept.
+        answer: response for the target; its policy bounds are kept.
+        now: Unix seconds.
 
     Raises:
         ResponseError: if the answer holds a malformed name.
     """
     body = bytearray()
     offsets: list[int] = []
+    age = _age(answer, now)
     for owner, record in aliases:
         offsets.append(len(body) + len(owner) + 4)
         body += record_wire(owner, record)
     try:
-        ends = _write_out(body, offsets, target_question, answer)
+        ends = _write_out(body, offsets, target_question, answer, age)
     except MalformedNameError as error:
         raise ResponseError(f"malformed response: {error}") from error
     answers, authority, additional = answer.counts
-    lifetime = min([answer.lifetime, *(record.ttl for _, record in aliases)])
+    lifetime = min([answer.lifetime - age, *(record.ttl for _, record in aliases)])
     return replace(
         answer, body=bytes(body), counts=(answers + len(aliases), authority, additional), ends=ends, ad=False,
-        ttl_offsets=tuple(offsets), records=(*(record for _, record in aliases), *answer.records), lifetime=lifetime,
+        ttl_offsets=tuple(offsets), records=(*(record for _, record in aliases), *_aged(answer.records, age)),
+        lifetime=max(0, lifetime), born=_reborn(answer, age),
     )  # fmt: skip
 
 
-def _write_out(body: bytearray, offsets: list[int], question: bytes, answer: Response) -> tuple[int, int]:
+def flatten(query: Query, target_question: bytes, answer: Response, ttl: int, now: float) -> Response:
+    """The records of the type asked at the end of the target's chain as the name's own, nothing else of the answer.
+
+    Signatures, CNAMEs and the other sections are about other names; without them nothing is left to vouch for (no AD).
+
+    Args:
+        query: for the name whose records they become.
+        target_question: question the answer was given to.
+        answer: response for the target; its policy bounds are kept.
+        ttl: caps the TTLs, seconds.
+        now: Unix seconds.
+
+    Returns:
+        A response without records where the answer has none of that type, its rcode kept.
+
+    Raises:
+        ResponseError: if the answer holds a malformed name.
+    """
+    age, chain = _age(answer, now), [record.ttl for record in answer.records if record.type == "CNAME"]
+    body = bytearray()
+    offsets: list[int] = []
+    records = []
+    for record, data in zip(answer.records, _answer_data(target_question, answer), strict=True):
+        if record.type == query.qtype_name:
+            left = min(ttl, max(0, min([record.ttl, *chain]) - age))
+            records.append(Record(query.qname, record.type, record.data, left))
+            offsets.append(len(body) + 6)
+            body += b"\xc0\x0c" + _fixed.pack(type_number(record.type), 1, left, len(data)) + data
+    return replace(
+        answer, body=bytes(body), counts=(len(records), 0, 0), ends=(len(body), len(body)), ad=False,
+        ttl_offsets=tuple(offsets), records=tuple(records), born=_reborn(answer, age),
+        lifetime=max(0, min([answer.lifetime - age, ttl, *(record.ttl for record in records)])),
+    )  # fmt: skip
+
+
+def _answer_data(question: bytes, answer: Response) -> list[bytes]:
+    """Data of each record of the answer section, without compression."""
+    message = bytes(HEADER) + question + answer.body
+    at, found = HEADER + len(question), []
+    try:
+        for _ in range(answer.counts[0]):
+            at = skip_name(message, at)
+            kind, _, _, length = _fixed.unpack_from(message, at)
+            found.append(_data(message, at + 10, length, kind))
+            at += 10 + length
+    except MalformedNameError as error:
+        raise ResponseError(f"malformed response: {error}") from error
+    return found
+
+
+def _age(answer: Response, now: float) -> int:
+    """Whole seconds by which the answer's TTLs have to be counted down."""
+    return 0 if answer.born is None else max(0, int(now - answer.born))
+
+
+def _reborn(answer: Response, age: int) -> float | None:
+    return None if answer.born is None else answer.born + age
+
+
+def _aged(records: tuple[Record, ...], age: int) -> tuple[Record, ...]:
+    return records if not age else tuple(record._replace(ttl=max(0, record.ttl - age)) for record in records)
+
+
+def _write_out(body: bytearray, offsets: list[int], question: bytes, answer: Response, age: int) -> tuple[int, int]:
     """Append the answer's records without compression; returns where its answer and authority sections end."""
     message = bytes(HEADER) + question + answer.body
     at = HEADER + len(question)
@@ -76,7 +145,7 @@ def _write_out(body: bytearray, offsets: list[int], question: bytes, answer: Res
             data = _data(message, after + 10, length, kind)
             body += labels_wire(labels)
             offsets.append(len(body) + 4)
-            body += _fixed.pack(kind, rclass, ttl, len(data)) + data
+            body += _fixed.pack(kind, rclass, max(0, ttl - age), len(data)) + data
         ends.append(len(body))
     return ends[0], ends[1]
 

@@ -6,7 +6,6 @@ Made when the answer is rendered; the publisher adds time and latency. This modu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf
 
 from resolver.columns import Template
 from resolver.mnemonics import class_name, rcode_name
@@ -30,7 +29,6 @@ class Visit:
         received_ns: Unix nanoseconds.
         epoch, version: of the policy that decides.
         asker: None for an unknown client.
-        again: Unix seconds from which the same query must come here again even if its answer is still right.
     """
 
     query: Query
@@ -42,7 +40,6 @@ class Visit:
     version: str = ""
     asker: Asker | None = None
     decision: Decision = CLOSED
-    again: float = inf
 
 
 def template_of(visit: Visit, response: Response, wire: bytes | None, *, shown: str, age: int) -> Template:

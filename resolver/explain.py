@@ -20,11 +20,17 @@ from resolver.mnemonics import rcode_name, type_number
 from resolver.names import name_wire
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, explain
+from resolver.policy.targets import explain_targets
 from resolver.query import Query, Response
 from resolver.tenants import Asker, Compiled, identify
 
 _CLASS_IN = b"\0\1"
 _ANY = 255
+
+
+def _no_luck() -> float:
+    """In place of a random number: an explanation shows the first of the targets that chance decides between."""
+    return 0.0
 
 
 def question(name: str, kind: str) -> Query:
@@ -107,13 +113,14 @@ def explained(
         "log": decision.log,
         "audits": [asdict(audit) for audit in decision.audits],
         "rules": considered,
+        "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
         **_answer(asker, caches, decision, query, now),
     }
 
 
 def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now: float) -> dict[str, Any]:
     try:
-        found = follow(asker.tenant, query, _local(asker, decision, query))
+        found = follow(asker, Lookup(query), _local(asker, decision, query, now), now, _no_luck)
         if isinstance(found, Lookup):
             group = asker.tenant.upstream_for(found.query.qname, decision.route)
             if group is None:
@@ -126,7 +133,7 @@ def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now:
                     "upstream_group": group.name,
                     "upstreams": [server.url for server in group.servers],
                 }
-            found = found.arrive(cached)
+            found = found.arrive(cached, now)
     except ResolutionError as error:
         return {
             "answer_source": "error",
@@ -137,10 +144,10 @@ def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now:
     return _told(found)
 
 
-def _local(asker: Asker, decision: Decision, query: Query) -> Response | Alias | None:
+def _local(asker: Asker, decision: Decision, query: Query, now: float) -> Response | Alias | None:
     if decision.form is not None:
         return answer_by_policy(query, decision, decision.form)
-    return minimal_any(query) if query.qtype == _ANY else answer_virtual(asker.tenant, query)
+    return minimal_any(query) if query.qtype == _ANY else answer_virtual(asker, query, now, _no_luck)
 
 
 def _told(found: Response) -> dict[str, Any]:

@@ -63,6 +63,11 @@ class FastPath:
     def admit(self, visit: Visit, response: Response, wire: bytes, template: Template, limit: int) -> None:
         """Remember an answer just given, from its second time on, or its first if the cache knew it."""
         key = visit.address, visit.message[2:]
+        now, end = visit.received_ns / 1e9, min(visit.decision.valid_until, response.valid_until)
+        if response.born is not None:
+            end = min(end, response.born + response.lifetime)
+        if end <= now:  # it holds for this one query
+            return
         if response.source != "cache" and not self._seen_before(hash(key)):
             return
         if visit.epoch != self._epoch:
@@ -71,10 +76,6 @@ class FastPath:
         elif len(self.entries) >= self._capacity:
             for oldest in list(islice(self.entries, max(1, self._capacity // 8))):
                 del self.entries[oldest]
-        end = min(visit.decision.valid_until, response.valid_until, visit.again)
-        if response.born is not None:
-            end = min(end, response.born + response.lifetime)
-        now = visit.received_ns / 1e9
         until = _next_change(response, end, now)
         self.entries[key] = Known(wire[2:], until, visit.epoch, template, visit.query, response, end, limit)
 

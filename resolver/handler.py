@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from resolver.answers.cached import answer_cached, keep
+from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.virtual import Enclosing, answer_virtual
-from resolver.bindings import Bindings, learn
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import (
@@ -30,7 +30,7 @@ from resolver.event import Visit, template_of
 from resolver.fastpath import FastPath
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
-from resolver.query import Response
+from resolver.query import Query, Response
 from resolver.sections import decode_response
 from resolver.tenants import Asker, Compiled, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_query, encode_response, limit_of
@@ -74,8 +74,8 @@ class Handler:
         offer: takes the event of a query, when its answer is ready.
         fastpath: is told of answers it may repeat.
         show: how a client appears in events: (privacy setting, address) -> text.
-        bindings: notes which addresses were learnt, for tenants whose connections follow names.
         clock: Unix time in nanoseconds.
+        draw: a random number in [0, 1), for virtual names whose choice of a target is not sticky.
         max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
     """
 
@@ -88,12 +88,12 @@ class Handler:
         *,
         fastpath: FastPath,
         show: Callable[[str, str], str],
-        bindings: Bindings,
         clock: Callable[[], int],
+        draw: Callable[[], float],
         max_in_flight: int = 4096,
     ) -> None:
         self._policies, self._caches, self._upstreams, self._offer = policies, caches, upstreams, offer
-        self._fastpath, self._show, self._bindings, self._clock = fastpath, show, bindings, clock
+        self._fastpath, self._show, self._clock, self._draw = fastpath, show, clock, draw
         self._enclosing = Enclosing()
         self._max_in_flight = max_in_flight
         self.in_flight = 0
@@ -143,17 +143,20 @@ class Handler:
         check_servable(query)
         visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
         if decision.form is not None:
-            found = follow(asker.tenant, query, answer_by_policy(query, decision, decision.form))
+            found = self._follow(asker, query, answer_by_policy(query, decision, decision.form), now)
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = follow(asker.tenant, query, answer_virtual(asker.tenant, query))
+            found = self._follow(asker, query, answer_virtual(asker, query, now, self._draw), now)
         if isinstance(found, Lookup):
             cached = answer_cached(self._caches, asker.tenant, self._group(visit, asker, found), found.query, now)
             if cached is None:
                 return found
-            found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached))
+            found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
         return self._inspected(visit, asker, found, now)
+
+    def _follow(self, asker: Asker, query: Query, found: Response | Alias | None, now: float) -> Response | Lookup:
+        return follow(asker, Lookup(query), found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         self.in_flight += 1
@@ -185,7 +188,7 @@ class Handler:
             answer.born, answer.upstream, answer.upstream_us = now, server, elapsed_us
             keep(self._caches, asker.tenant, group, lookup.query, answer, now)
             if visit.epoch == self._policies.current.epoch:
-                answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer))
+                answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
                 return self._inspected(visit, asker, answer, now)
             found = self._find(visit, now)
             if isinstance(found, Response):
@@ -204,7 +207,7 @@ class Handler:
         if visit.decision.form is None and found.records:
             visit.decision = decision = inspect(asker, visit.decision, found.records, now)
             if decision.form is not None:
-                denied = follow(asker.tenant, visit.query, answer_by_policy(visit.query, decision, decision.form))
+                denied = self._follow(asker, visit.query, answer_by_policy(visit.query, decision, decision.form), now)
                 if isinstance(denied, Response):
                     return denied
                 raise NoUpstreamError  # a redirect after the fact may lead to virtual names only
@@ -219,8 +222,6 @@ class Handler:
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
-        if wire and visit.asker is not None and visit.asker.tenant.egress:
-            visit.again = learn(self._bindings, visit.asker, query.qname, response.records, now=now, age=age)
         if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache"}:
             self._fastpath.admit(visit, response, wire, template, limit)
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)

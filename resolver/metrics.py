@@ -15,7 +15,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from resolver.answers.upstream import BUCKETS, Upstreams
-from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
@@ -38,7 +37,6 @@ class Parts:
     upstreams: Upstreams
     udp: UdpListener
     tcp: StreamListener
-    bindings: Bindings
 
 
 class WorkerMetrics:
@@ -91,19 +89,12 @@ class WorkerMetrics:
         yield _gauge("nameward_cache_bytes", "memory they are estimated to take", caches.octets)
         yield _counter("nameward_cache_evicted", "answers forgotten for want of room", caches.evicted)
         yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath.entries))
-        yield from self._learnt()
         slow = self._parts.publisher.slow
         yield _counter(
             "nameward_fastpath_hits",
             "queries answered by the fast path",
             max(0, self._parts.publisher.counters.offered.value - slow),
         )
-
-    def _learnt(self) -> Iterator[Metric]:
-        held = self._parts.bindings
-        yield _gauge("nameward_bindings_names", "names whose addresses were learnt and hold", len(held))
-        yield _counter("nameward_bindings_forgotten", "names forgotten for want of room", held.forgotten)
-        yield _counter("nameward_bindings_untold", "addresses not told for want of room", held.untold)
 
     def _listeners(self) -> Iterator[Metric]:
         handler, udp, tcp = self._parts.handler, self._parts.udp, self._parts.tcp

@@ -35,25 +35,6 @@ class NameSet(Protocol):
         """Whether a name, given as its suffixes, is in it."""
 
 
-class Opening(Protocol):
-    """Whose lookups of which names open connections, and for how long; see policy/egress.py."""
-
-    @property
-    def action(self) -> str:
-        """``allow`` or ``deny``."""
-
-    @property
-    def at_least(self) -> int:
-        """Seconds an address stays open at least."""
-
-    @property
-    def grace(self) -> int:
-        """Seconds it stays open behind the end of its TTL."""
-
-    def covers(self, asker: Asker, qname: str) -> bool:
-        """Whether it is for this client and name."""
-
-
 class Signal(Protocol):
     """A fact that holds until it expires (Unix seconds); see policy/signals.py."""
 
@@ -162,11 +143,19 @@ class UpstreamGroupView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VirtualEntry:
-    """A virtual name of one tenant. Types it has no records for are NODATA; a CNAME stands alone (RFC 1034 3.6.2)."""
+    """A virtual name of one tenant: records, or targets (see policy/targets.py; opaque to everyone else).
+
+    Types it has no records for are NODATA; a CNAME stands alone (RFC 1034 section 3.6.2). flatten, sticky and ttl say
+    how targets are chosen and shown.
+    """
 
     name: str
     records: Mapping[str, tuple[VirtualRecord, ...]]
     owner: str
+    targets: tuple[Any, ...] = ()
+    flatten: bool = True
+    sticky: bool = True
+    ttl: int = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,7 +169,6 @@ class TenantView:
         virtual: lower-case name without final dot -> its records.
         rules: what policy/engine.py looks a name up in; opaque to everyone else.
         exempt: names the overlay never touches.
-        egress: what names this tenant's connections may follow; empty where nobody wants to know.
         groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
         signals: what streams and health checkers say, of kinds that policy uses.
     """
@@ -198,7 +186,6 @@ class TenantView:
     suffixes: NameIndex[UpstreamGroupView]
     rest: UpstreamGroupView | None
     signals: Signals
-    egress: tuple[Opening, ...] = ()
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""

@@ -6,6 +6,7 @@ Used by the answers that need no upstream (policy, virtual). This module must no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from struct import pack
 
 from resolver.chain import record_wire
@@ -21,13 +22,16 @@ _REFRESH, _RETRY, _EXPIRE = 3600, 600, 86400
 
 @dataclass(slots=True)
 class Alias:
-    """CNAMEs that lead from the name asked to a name that must be looked up elsewhere.
+    """The way from the name asked to a name that must be looked up elsewhere: CNAMEs, or nothing that shows.
 
     Args:
         chain: (owner on the wire, CNAME record), in order.
         target: name to look up, text form.
         source: answer_source of the event.
         ede, ede_text: Extended DNS Error that goes with the whole answer.
+        flat: seconds that cap the TTLs of the target's records, which are answered under the name asked; -1 where the
+            chain is shown.
+        valid_until: Unix seconds from which the way may be another one under the same policy epoch.
     """
 
     chain: tuple[tuple[bytes, Record], ...]
@@ -35,6 +39,8 @@ class Alias:
     source: str
     ede: int = Ede.NONE
     ede_text: str = field(default="")
+    flat: int = -1
+    valid_until: float = inf
 
 
 def positive(source: str, records: list[tuple[bytes, Record]]) -> Response:

@@ -1,4 +1,4 @@
-"""What is left to look up when policy and virtual names have spoken: a question, and the CNAMEs that led to it.
+"""What is left to look up when policy and virtual names have spoken: a question, and the way that led to it.
 
 One of the leaves that the handler calls. This module must not know caches or upstreams.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from resolver.answers.local import Alias
-from resolver.answers.virtual import answer_virtual
-from resolver.chain import prepend
+from resolver.answers.local import Alias, negative
+from resolver.answers.virtual import MAX_ALIASES, NEGATIVE_TTL, answer_virtual, too_many_aliases
+from resolver.chain import flatten, prepend
+from resolver.errors import Rcode
 from resolver.names import name_wire
+from resolver.policy.targets import Draw
 from resolver.query import Query, Response
-from resolver.tenants import TenantView
+from resolver.tenants import Asker
+
+_SOA_TTL_AT = 6
+"""Where a local SOA's TTL stands in its body: behind a pointer, type and class."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,29 +26,53 @@ class Lookup:
 
     Args:
         query: what to ask; the client's own query unless aliases led elsewhere.
-        steps: aliases passed, each with the question it led to.
+        steps: aliases passed, each with the query it led away from and the question it led to.
     """
 
     query: Query
-    steps: tuple[tuple[Alias, bytes], ...] = ()
+    steps: tuple[tuple[Alias, Query, bytes], ...] = ()
 
-    def arrive(self, answer: Response) -> Response:
-        """The answer to the client's own question: the aliases passed, then what was found at the end."""
-        for alias, question in reversed(self.steps):
-            answer = prepend(alias.chain, question, answer)
+    def past(self, alias: Alias) -> Lookup:
+        """The lookup one alias further."""
+        question = name_wire(alias.target) + self.query.question[-4:]
+        return Lookup(
+            replace(self.query, qname=alias.target, question=question), (*self.steps, (alias, self.query, question))
+        )
+
+    def arrive(self, answer: Response, now: float) -> Response:
+        """The answer to the client's own question: the way, then what was found at its end. `now`: Unix seconds."""
+        for alias, query, question in reversed(self.steps):
+            if alias.flat < 0:
+                answer = prepend(alias.chain, question, answer, now)
+            else:
+                answer = _flattened(alias, query, flatten(query, question, answer, alias.flat, now))
+            answer.valid_until = min(answer.valid_until, alias.valid_until)
             if alias.ede >= 0:
                 answer.ede, answer.ede_text = alias.ede, alias.ede_text
         return answer
 
 
-def follow(tenant: TenantView, query: Query, found: Response | Alias | None) -> Response | Lookup:
+def _flattened(alias: Alias, query: Query, answer: Response) -> Response:
+    """A virtual name exists whatever becomes of its target: where that has nothing to say, it is NODATA."""
+    if answer.records or answer.rcode not in {Rcode.NOERROR, Rcode.NXDOMAIN}:
+        return answer
+    ttl = min(alias.flat, NEGATIVE_TTL) if answer.born is None else min(answer.lifetime, NEGATIVE_TTL)
+    nodata = negative(answer.source, Rcode.NOERROR, query, ttl)
+    return replace(
+        answer, rcode=nodata.rcode, body=nodata.body, counts=nodata.counts, ends=nodata.ends,
+        ttl_offsets=(_SOA_TTL_AT,), lifetime=ttl,
+    )  # fmt: skip
+
+
+def follow(asker: Asker, start: Lookup, found: Response | Alias | None, now: float, draw: Draw) -> Response | Lookup:
     """Go on from what policy or virtual names said until there is an answer or a question for others.
 
-    A redirect may lead to a virtual name, which may lead outside; a virtual alias never ends on a virtual name.
+    A redirect may lead to a virtual name, which may lead to others and outside. Arguments as of answer_virtual.
     """
-    lookup = Lookup(query)
+    lookup = start
     while isinstance(found, Alias):
-        asked = replace(query, qname=found.target, question=name_wire(found.target) + query.question[-4:])
-        lookup = Lookup(asked, (*lookup.steps, (found, asked.question)))
-        found = answer_virtual(tenant, asked)
-    return lookup if found is None else lookup.arrive(found)
+        if len(lookup.steps) > MAX_ALIASES:
+            return too_many_aliases()
+        lookup = lookup.past(found)
+        found = answer_virtual(asker, lookup.query, now, draw)
+    return lookup if found is None else lookup.arrive(found, now)

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from operator import attrgetter
+from dataclasses import dataclass, field
 
 from resolver.policy.claims import Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
-from resolver.policy.egress import EgressEntry
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule, compile_overlay
 from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
-from schemas.objects import DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
+from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
 from schemas.signals import Overlay
 
 RuleList = tuple[CompiledRule, ...]
 RuleLists = tuple[RuleList, ...]
-_order = attrgetter("order")
 _EVERY_NAME = Pattern("any", (), "", "*")
 
 
@@ -77,7 +74,6 @@ class Sorted:
     claims: Claims | None
     unknown: str
     sets: dict[str, DomainSetEntry]
-    egress: dict[str, tuple[EgressEntry, ...]]
 
 
 def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
@@ -86,7 +82,6 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
     virtual: dict[str, list[VirtualEntry]] = {}
     tenants: dict[str, tuple[Tenant, Tenancy]] = {}
     sets: dict[str, DomainSetEntry] = {}
-    egress: dict[str, list[EgressEntry]] = {}
     for obj, parts in objects.values():
         if isinstance(obj, Tenant) and isinstance(parts, Tenancy):
             tenants[obj.metadata.name] = (obj, parts)
@@ -98,9 +93,6 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
                 virtual.setdefault(name, []).append(parts)
         elif isinstance(parts, DomainSetEntry):
             sets[parts.name] = parts
-        elif isinstance(obj, EgressRule) and isinstance(parts, EgressEntry):
-            for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
-                egress.setdefault(name, []).append(parts)
     claims = [(claim, name) for name, (_, tenancy) in tenants.items() for claim in tenancy.claims]
     more = [(claim, name) for claim, name in claims if not claim.subnet_only]
     return Sorted(
@@ -111,7 +103,6 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
         Claims(more) if more else None,
         next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
         sets,
-        {name: tuple(entries) for name, entries in egress.items()},
     )
 
 
@@ -134,15 +125,12 @@ class Views:
             own_rules, own_names = objects.rules.get(name, ()), objects.virtual.get(name, ())
             overlay, board = overlays.get(name), signals.get(name) or signals.get(EVERYBODY, NO_SIGNALS)
             indexes = (self.indexes.of(shared_rules), self.indexes.of(own_rules))
-            openings = (*objects.egress.get(EVERYBODY, ()), *objects.egress.get(name, ()))
-            shared = objects.virtual.get(EVERYBODY, ())
-            recipe = (tenancy, overlay, board, *indexes, *shared, None, *own_names, None, *openings)
+            recipe = (tenancy, overlay, board, *indexes, *objects.virtual.get(EVERYBODY, ()), None, *own_names)
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
                 rules = RuleSet((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
-                view = _view(tenant, tenancy, rules, _names(own_names, shared_names), board)
-                known = (recipe, replace(view, egress=tuple(sorted(openings, key=_order))) if openings else view)
+                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board))
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}

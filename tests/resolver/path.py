@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,6 @@ import msgspec
 import yaml
 from dnslib import EDNS0, QTYPE, RR, DNSHeader, DNSRecord, EDNSOption
 
-from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import UpstreamError
@@ -174,9 +174,9 @@ class Table:
         for record in found:
             reply.add_answer(record)
             if record.rtype == QTYPE.CNAME and question.q.qtype != QTYPE.CNAME:
-                reply.add_answer(*[r for r in records if str(r.rname) == str(record.rdata)])
-        if not found:
-            reply.header.rcode = 0 if here else 3
+                reply.add_answer(*[r for r in records if str(r.rname) == str(record.rdata) and r.rtype == question.q.qtype])
+        if not any(r.rtype == question.q.qtype for r in reply.rr):
+            reply.header.rcode = 0 if here or found else 3
             reply.add_auth(*RR.fromZone(SOA.format(zone="example.")))
         if self.rcode is not None:
             reply.rr, reply.auth, reply.header.rcode = [], [], self.rcode
@@ -194,11 +194,12 @@ class Path:
         self.upstream = Table(["www.example.org. 300 IN A 192.0.2.1", "alias.example.org. 40 IN CNAME www.example.org."])
         self.events: list[Template] = []
         self.numbers: list[tuple[int, int, int]] = []
+        self.draws = deque([0.0])
         self.fastpath = FastPath(capacity)
-        self.caches, self.bindings = Caches(1000), Bindings("r1")
+        self.caches = Caches(1000)
         self.handler = Handler(
             self.store, self.caches, self.upstream, self.offer,
-            fastpath=self.fastpath, bindings=self.bindings, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock,
+            fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw,
         )  # fmt: skip
 
     def apply(self, policy: str) -> None:
@@ -210,6 +211,11 @@ class Path:
     def clock(self) -> int:
         """Unix nanoseconds."""
         return int(self.now * 1e9)
+
+    def draw(self) -> float:
+        """The next of `draws`, around and around."""
+        self.draws.rotate(-1)
+        return self.draws[-1]
 
     def offer(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None:
         """Keep an event."""

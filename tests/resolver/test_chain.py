@@ -17,7 +17,7 @@ ALIAS = (b"\xc0\x0c", Record("short", "CNAME", "www.example.org.", 30))
 
 
 def test_target_is_written_out() -> None:
-    """Names compressed against the target's question are whole behind the alias's."""
+    """Names compressed against the target's question are whole behind the alias's, whose TTL begins to count now."""
     target = decode_query(ask("www.example.org"))[0]
     answer = decode_response(
         reply(
@@ -28,10 +28,10 @@ def test_target_is_written_out() -> None:
     )  # fmt: skip
     answer.born = 100.0
     query = decode_query(ask("short"))[0]
-    whole = prepend((ALIAS,), target.question, answer)
+    whole = prepend((ALIAS,), target.question, answer, 105.5)
     shown = DNSRecord.parse(encode_response(query, whole, now=110.0, limit=1232))
     assert texts(shown.rr) == [
-        "short. 20 CNAME www.example.org.", "www.example.org. 290 CNAME a.example.org.", "a.example.org. 50 MX 5 mx.example.org.",
+        "short. 25 CNAME www.example.org.", "www.example.org. 290 CNAME a.example.org.", "a.example.org. 50 MX 5 mx.example.org.",
         "a.example.org. 50 A 192.0.2.1",
     ]  # fmt: skip
     assert str(shown.auth[0].rdata).startswith("ns.example.org. admin.example.org. 1 2")
@@ -46,7 +46,7 @@ def test_malformed_names_in_the_target_answer() -> None:
     broken = message[:-2] + b"\xc0\xff"
     answer = decode_response(broken, target)
     with pytest.raises(ResponseError):
-        prepend((ALIAS,), target.question, answer)
+        prepend((ALIAS,), target.question, answer, 0.0)
 
 
 def test_one_record() -> None:

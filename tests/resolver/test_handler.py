@@ -116,7 +116,7 @@ async def test_virtual_alias_to_the_outside() -> None:
     path.now += 5
     second = await path.get("out.internal")
     assert texts(first.rr) == ["out.internal. 20 CNAME www.example.org.", "www.example.org. 300 A 192.0.2.1"]
-    assert [r.ttl for r in second.rr] == [15, 295]
+    assert [r.ttl for r in second.rr] == [20, 295]
     await path.get("www.example.org")
     assert len(path.upstream.asked) == 1
 
