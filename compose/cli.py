@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 import click
+
+from compose.lazy import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("compose.up:command", "Run the whole stack on this machine until Ctrl-C."),
     "resolver": ("compose.programs:resolver", "Run one resolver worker."),
     "streams": ("compose.programs:streams", "Run one stream processor: analytics or sink."),
-    "policy": ("compose.policy_commands:policy", "Validate, apply, get and delete policy objects."),
+    "policy": ("compose.policy_commands:policy", "Validate, diff, apply, get and delete policy objects."),
     "tail": ("compose.tail:command", "Show query events as they happen."),
     "sql": ("compose.sql:command", "Ask the store in SQL."),
     "ledger": ("compose.ledger:command", "Account for every event: produced, dropped, stored, missing."),
@@ -22,24 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """name -> (module:attribute, what it does)"""
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        found: click.Command = getattr(import_module(module), attribute)
-        return found
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the table without importing any of the commands."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 def nameward() -> None:
     """A policy-implementing DNS resolver for many tenants, and the streaming analytics that watch it."""
 

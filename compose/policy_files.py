@@ -18,8 +18,12 @@ from schemas.objects import PolicyObject, Tenant
 STDIN = Path("-")
 
 
-def read_files(paths: Iterable[Path]) -> list[Document]:
+def read_files(paths: Iterable[Path], *, may_be_empty: bool = False) -> list[Document]:
     """Documents of files, of the ``*.yaml`` and ``*.yml`` of directories, and of standard input (``-``).
+
+    Args:
+        paths: to read.
+        may_be_empty: no object at all is no failure.
 
     Raises:
         Failure: with every error of every file.
@@ -34,7 +38,7 @@ def read_files(paths: Iterable[Path]) -> list[Document]:
     errors += [error for error in find_twice(documents) if (error.file, error.document) not in told]
     if errors:
         raise Failure("\n".join(map(str, errors)))
-    if not documents:
+    if not documents and not may_be_empty:
         raise Failure(f"there is no object in {', '.join(map(str, paths))}")
     return documents
 
@@ -56,14 +60,22 @@ def _text(path: Path) -> str:
         raise Failure(f"cannot read {path}: not UTF-8 at byte {error.start}") from error
 
 
-def check_together(documents: Iterable[Document], present: Mapping[str, PolicyObject]) -> None:
+def check_together(
+    documents: Iterable[Document], present: Mapping[str, PolicyObject], gone: Iterable[str] = ()
+) -> None:
     """Verify documents together with the objects that are there and would stay.
+
+    Args:
+        documents: to be put in force.
+        present: what is there, by key.
+        gone: keys of what is to be deleted.
 
     Raises:
         Failure: with everything that is wrong with the documents, and what they would make wrong elsewhere.
     """
     written = {document.key: document for document in documents}
-    merged = {key: obj for key, obj in present.items() if key not in written}
+    deleted = set(gone)
+    merged = {key: obj for key, obj in present.items() if key not in written and key not in deleted}
     merged |= {key: document.obj for key, document in written.items()}
     before = set(verify(present))
     problems = [problem for problem in verify(merged) if problem.key in written or problem not in before]

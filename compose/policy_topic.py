@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from compose.failure import Failure
+from compose.policy_versions import version_of
 from schemas.objects import PolicyObject, decode_object, encode_object
 from schemas.signals import PolicyStatus
 from schemas.topics import OBJECTS, STATUS
@@ -26,15 +28,33 @@ LIVE_S = 15.0
 _PATIENCE_S = 10.0
 _STATUSES = 1000
 """How many of the latest statuses to look at: those of the last 15 s of several hundred workers."""
+_BY = "by"
 _decode_status = msgspec.json.Decoder(PolicyStatus).decode
+
+
+class Written(NamedTuple):
+    """When a record was written, and by whom; nobody where that was not said."""
+
+    time: datetime
+    who: str
 
 
 @dataclass(slots=True)
 class Present:
-    """What policy.objects holds: objects, those that cannot be read with the error, and its next offset."""
+    """What policy.objects holds.
+
+    Attributes:
+        objects: by key.
+        unreadable: key -> error of those that cannot be read.
+        written: key -> last write, deletions too.
+        earlier: (key, version) -> object, of the versions asked for, as far as the topic still has them.
+        end: next offset.
+    """
 
     objects: dict[str, PolicyObject] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    written: dict[str, Written] = field(default_factory=dict)
+    earlier: dict[tuple[str, str], PolicyObject] = field(default_factory=dict)
     end: int = 0
 
 
@@ -59,7 +79,31 @@ async def following(bootstrap: str, topic: str) -> AsyncIterator[tuple[AIOKafkaC
         await consumer.stop()
 
 
-async def _read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> AsyncIterator[ConsumerRecord]:
+@asynccontextmanager
+async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer of acknowledged records, one a batch: the embedded broker counts batches where ends are asked for.
+
+    Raises:
+        Failure: if no broker answers, or it does not take what is sent.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", request_timeout_ms=int(_PATIENCE_S * 1000), max_batch_size=1
+    )
+    try:
+        await asyncio.wait_for(producer.start(), _PATIENCE_S)
+        yield producer
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Failure(f"the broker at {bootstrap} did not take the change: {error or type(error).__name__}") from error
+    finally:
+        await producer.stop()
+
+
+async def read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> AsyncIterator[ConsumerRecord]:
+    """Records up to the end as it is now.
+
+    Raises:
+        TimeoutError: if they do not come.
+    """
     ends = await consumer.end_offsets([partition])
     deadline = time.monotonic() + _PATIENCE_S
     while await consumer.position(partition) < ends[partition]:
@@ -71,47 +115,62 @@ async def _read_to_end(consumer: AIOKafkaConsumer, partition: TopicPartition) ->
             yield record
 
 
-async def read_present(bootstrap: str) -> Present:
+async def read_present(bootstrap: str, versions: Mapping[str, str] | None = None) -> Present:
     """Everything on policy.objects.
+
+    Args:
+        bootstrap: host:port of the broker.
+        versions: key -> version that somebody has read and wants to see again.
 
     Raises:
         Failure: if the broker does not answer.
     """
     present = Present()
     async with following(bootstrap, OBJECTS.name) as (consumer, partition):
-        async for record in _read_to_end(consumer, partition):
-            key = (record.key or b"").decode(errors="replace")
-            present.objects.pop(key, None)
-            present.unreadable.pop(key, None)
-            present.end = record.offset + 1
-            if record.value is None:
-                continue
-            try:
-                present.objects[key] = decode_object(record.value)
-            except msgspec.MsgspecError as error:
-                present.unreadable[key] = str(error)
+        async for record in read_to_end(consumer, partition):
+            _take(present, record, versions or {})
         present.end = max(present.end, (await consumer.end_offsets([partition]))[partition])
     return present
 
 
-async def publish(bootstrap: str, changes: Mapping[str, PolicyObject | None]) -> int:
+def _take(present: Present, record: ConsumerRecord, versions: Mapping[str, str]) -> None:
+    key = (record.key or b"").decode(errors="replace")
+    present.objects.pop(key, None)
+    present.unreadable.pop(key, None)
+    present.end = record.offset + 1
+    who = dict(record.headers or ()).get(_BY, b"").decode(errors="replace")
+    present.written[key] = Written(datetime.fromtimestamp(max(0, record.timestamp) / 1000, UTC), who)
+    if record.value is None:
+        return
+    try:
+        obj = present.objects[key] = decode_object(record.value)
+    except msgspec.MsgspecError as error:
+        present.unreadable[key] = str(error)
+        return
+    if key in versions and version_of(obj) == versions[key]:
+        present.earlier[key, versions[key]] = obj
+
+
+async def publish(bootstrap: str, changes: Mapping[str, PolicyObject | None], who: str) -> int:
     """Write objects, and tombstones for None; returns the offset behind the last.
+
+    Args:
+        bootstrap: host:port of the broker.
+        changes: by key.
+        who: is said beside each record.
 
     Raises:
         Failure: if the broker does not take them.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", request_timeout_ms=int(_PATIENCE_S * 1000))
-    try:
-        await asyncio.wait_for(producer.start(), _PATIENCE_S)
+    async with producing(bootstrap) as producer:
+        headers = [(_BY, who.encode())]
         sent = [
-            await producer.send(OBJECTS.name, encode_object(obj) if obj else None, key=key.encode(), partition=0)
+            await producer.send(
+                OBJECTS.name, encode_object(obj) if obj else None, key=key.encode(), partition=0, headers=headers
+            )
             for key, obj in changes.items()
         ]
         return max([record.offset + 1 for record in await asyncio.gather(*sent)], default=0)
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise Failure(f"the broker at {bootstrap} did not take the change: {error or type(error).__name__}") from error
-    finally:
-        await producer.stop()
 
 
 @dataclass(slots=True)
@@ -142,7 +201,7 @@ async def wait_in_force(bootstrap: str, offset: int, keys: Iterable[str], timeou
         end = (await consumer.end_offsets([partition]))[partition]
         begin = (await consumer.beginning_offsets([partition]))[partition]
         consumer.seek(partition, max(begin, end - _STATUSES))
-        async for record in _read_to_end(consumer, partition):
+        async for record in read_to_end(consumer, partition):
             _hear(statuses, record)
         while (outcome := judge(statuses, offset, concerned, datetime.now(UTC))).silent and time.monotonic() < deadline:
             for record in (await consumer.getmany(timeout_ms=100)).get(partition, []):

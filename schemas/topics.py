@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zlib import crc32
 
-from schemas import batches, objects, signals
+from schemas import batches, objects, signals, turns
 
 _HOUR_MS = 3_600_000
 
@@ -60,9 +60,10 @@ OBJECTS = Topic(
 )
 OVERLAYS = Topic("policy.overlays", signals.Overlay, "tenant", 1, _COMPACT, ("streams",), ("resolver", "streams"))
 STATUS = Topic("policy.status", signals.PolicyStatus, "resolver", 1, _COMPACT, ("resolver",), ("compose", "streams"))
+TURNS = Topic("policy.turns", turns.Turn, "claim", 1, _delete(1), ("compose",), ("compose",))
 DEAD = Topic("dns.dead", signals.DeadLetter, "none", 1, _delete(7 * 24), ("streams",), ("operators",))
 
-TOPICS: tuple[Topic, ...] = (EVENTS, TELEMETRY, ALERTS, CONTEXT, BINDINGS, OBJECTS, OVERLAYS, STATUS, DEAD)
+TOPICS: tuple[Topic, ...] = (EVENTS, TELEMETRY, ALERTS, CONTEXT, BINDINGS, OBJECTS, OVERLAYS, STATUS, TURNS, DEAD)
 
 
 def partition_of(tenant: str, partitions: int) -> int:

@@ -14,9 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compose import broker
+from compose import broker, topics
+from compose.kafka import artifacts
 from compose.ports import Address
 from compose.store import ping
+from tests import peers
+from tests.integration.kafka import ApacheKafka
+
+BROKERS = [pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)]
 
 
 def free_address() -> Address:
@@ -41,11 +46,11 @@ def wait_for(probe: object, within: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def kafka(tmp_path: Path) -> Iterator[Address]:
+@contextlib.contextmanager
+def embedded(directory: Path) -> Iterator[Address]:
     """The embedded broker, empty."""
     address = free_address()
-    with (tmp_path / "broker.log").open("wb") as log:
+    with (directory / "broker.log").open("wb") as log:
         process = subprocess.Popen(
             broker.command(broker.binary(), address.host, address.port), env=broker.ENVIRONMENT, stdout=log, stderr=log
         )
@@ -53,6 +58,34 @@ def kafka(tmp_path: Path) -> Iterator[Address]:
     yield address
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[Address]:
+    """The embedded broker, empty."""
+    with embedded(tmp_path) as address:
+        yield address
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a broker with the topics of the contract: the embedded one, then Apache Kafka."""
+    directory = tmp_path_factory.mktemp("broker")
+    if request.param == "embedded":
+        with embedded(directory) as address:
+            asyncio.run(topics.create(str(address)))
+            yield str(address)
+        return
+    peers.require("java")
+    try:
+        artifacts.fetch()
+    except artifacts.ArtifactsError as error:
+        peers.missing("kafka", str(error))
+    node = ApacheKafka(directory)
+    node.start()
+    asyncio.run(topics.create(node.bootstrap))
+    yield node.bootstrap
+    node.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from compose.policy_commands import policy, summary
+from compose.policy_commands import policy
+from compose.summaries import summary
 from tests.compose.test_policy_files import WRONG, written
 from tests.resolver.policy.written import objects, rules, tenant, virtual
 
