@@ -6,18 +6,23 @@ worker that cannot go on says why in one sentence and ends with status 1, so tha
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import logging
-import os
+import signal
 import sys
-from pathlib import Path
-
-from streams.config import ConfigError, WorkerSettings, load
 
 
 def main() -> int:
     """Entry point; the exit status."""
+    # Until the worker listens for signals itself, Ctrl-C ends it as SIGTERM does: at once and without a traceback.
+    # Hence before the imports, which take longer than anything else here.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import argparse
+    import asyncio
+    import logging
+    import os
+    from pathlib import Path
+
+    from streams.config import ConfigError, WorkerSettings, load
+
     parser = argparse.ArgumentParser(
         prog="python -m streams", description=__doc__.partition("\n")[0] if __doc__ else ""
     )

@@ -18,6 +18,7 @@ from streams.warehouse import WarehouseError
 _LOG = logging.getLogger(__name__)
 _FIRST_S, _LONGEST_S = 0.2, 10.0
 _WAITING = 64
+_LAST_S = 4.0
 
 
 Acknowledge = Callable[[Any], Awaitable[object]]
@@ -66,7 +67,7 @@ class Collector:
         self._name, self._store, self._uncertain = name, store, uncertain
         self._limits = limits
         self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
-        self._storing = asyncio.Lock()
+        self._storing, self._over = asyncio.Lock(), False
         self.away = ""
 
     async def put(self, item: Item) -> None:
@@ -85,14 +86,26 @@ class Collector:
             except TimeoutError:
                 _LOG.warning("%s: an insert still runs while partitions change hands", self._name)
 
+    async def finish(self) -> None:
+        """Let what is being stored be stored and acknowledged, and take in nothing more; what waits will come again."""
+        if not self.away:
+            try:
+                async with asyncio.timeout(_LAST_S), self._storing:
+                    pass
+            except TimeoutError:
+                _LOG.warning("%s: an insert still runs at the end; what it stores is not stored again", self._name)
+        self._over = True
+
     async def run(self) -> None:
-        """Gather, store, acknowledge, forever."""
+        """Gather, store, acknowledge, until finished."""
         while True:
             items = await self._gather()
             async with self._storing:
+                if self._over:
+                    return
                 await self._insist(items)
-            for item in items:
-                await item.acknowledge(item.event)
+                for item in items:
+                    await item.acknowledge(item.event)
 
     async def _gather(self) -> list[Item]:
         items = [await self._queue.get()]

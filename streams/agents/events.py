@@ -10,31 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
-from faust import streams as faust_streams
 from faust.types import AppT, EventT, StreamT, TableT
 
 from schemas.batches import BatchError
 from schemas.topics import EVENTS, partition_of
-from streams.agents import topic_of
+from streams.agents import memory, topic_of
 from streams.agents.collector import Acknowledge
+from streams.agents.crew import Crew
 from streams.agents.findings import Outputs
 from streams.agents.policy import follow_settings
-from streams.agents.states import Learnt, States, tenants_of
+from streams.agents.states import States, tenants_of
 from streams.agents.status import serve_status, standing
+from streams.agents.table import watch_changelog, within
 from streams.analysis import TenantSettings
 from streams.codec import read_batch
 from streams.config import WorkerSettings
-from streams.warehouse import Warehouse, WarehouseError, learnt
+from streams.warehouse import Warehouse, WarehouseError
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 1.0
 _PATIENCE_S = 10.0
+_LAST_S = 4.0
 # Batches of so many seconds, or so many rows of a partition, are taken in together.
 _HELD_S = 0.05
 _HELD_ROWS = 20_000
@@ -59,15 +58,21 @@ class Analytics:
     ) -> None:
         self._app, self._table, self._settings, self._partitions = app, table, settings, partitions
         self._warehouse = warehouse
-        self.states, self.outputs = States(table), Outputs(app)
+        self.states, self.outputs, self.crew = States(table), Outputs(app), Crew(app)
+        watch_changelog(table, self.outputs.expect)
+        # Held by whoever changes states until what was found is sent: no checkpoint keeps a state ahead of its words.
+        self._turn, self._over = asyncio.Lock(), False
         self.prepared = asyncio.Event()
         self.events = 0
+        self.acknowledge: Acknowledge = _nobody
         self._last: dict[int, EventT] = {}
         self._unwritten: dict[int, list[EventT]] = {}
 
     async def take(self, event: EventT) -> None:
         """One record of dns.events; a bad one is skipped here, the sink tells dns.dead."""
         await self.prepared.wait()
+        if self._over:
+            return  # after the last checkpoint: not acknowledged, so it comes again
         partition, waiting = event.message.partition, 0
         try:
             header, columns = read_batch(event.value)
@@ -83,7 +88,9 @@ class Analytics:
 
     async def digest(self) -> None:
         """Update states with the batches that wait, and tell what was found."""
-        await self.outputs.send(self.states.digest(time.time()))
+        async with self._turn:
+            if not self._over:
+                await self.outputs.send(self.states.digest(time.time()))
 
     async def gather(self) -> None:
         """Digest what came, several times a second."""
@@ -92,8 +99,8 @@ class Analytics:
             if not (self._app.rebalancing or self._app.in_recovery):
                 await self.digest()
 
-    async def checkpoint(self, acknowledge: Acknowledge) -> None:
-        """Write changed states and acknowledge the batches they contain."""
+    async def _checkpoint(self) -> None:
+        """Write changed states and acknowledge the batches they contain; the caller has the turn."""
         found, unwritten = self.states.digest(time.time()), self._unwritten
         contained = {partition: len(events) for partition, events in unwritten.items()}
         await self.outputs.send(found)
@@ -103,12 +110,26 @@ class Analytics:
         done = [event for partition, count in contained.items() for event in unwritten[partition][:count]]
         self._unwritten = {partition: events[contained.get(partition, 0) :] for partition, events in unwritten.items()}
         for partition, event in self._last.items():
-            with _within(event):
+            with within(event):
                 self.states.write(partition)
         await self.outputs.settled()
-        await self._app.producer.flush()
         for event in done:
-            await acknowledge(event)
+            await self.acknowledge(event)
+
+    async def finish(self) -> None:
+        """Write the last checkpoint and fall silent, while producer and tables still work.
+
+        If the broker does not take it in time the batches stay unacknowledged: the next start replays them, and finds
+        again what could not be said.
+        """
+        try:
+            async with asyncio.timeout(_LAST_S), self._turn:
+                if self.prepared.is_set() and not (self._app.rebalancing or self._app.in_recovery):
+                    await self._checkpoint()
+        except TimeoutError:
+            _LOG.warning("the last checkpoint was not written within %.0f s; its batches are replayed", _LAST_S)
+        self._over = True
+        await self.crew.dismiss()
 
     def let_go(self) -> None:
         """Partitions change hands: what is not written will be replayed to whoever gets them."""
@@ -118,11 +139,11 @@ class Analytics:
     async def prepare(self) -> None:
         """Know what was learnt and who the tenants are before the first event; without them after ten seconds."""
         known = asyncio.Event()
-        self._app.add_future(follow_settings(self._settings.kafka.bootstrap, self._configured, known))
+        self.crew.start(follow_settings(self._settings.kafka.bootstrap, self._configured, known))
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 if self._warehouse is not None:
-                    self.states.learnt = await asyncio.to_thread(_recall, self._warehouse)
+                    self.states.learnt = await memory.recall(self._warehouse)
                 await known.wait()
         except (TimeoutError, WarehouseError) as error:
             _LOG.warning("starting without all that was learnt before: %s", error or "no answer in time")
@@ -137,7 +158,7 @@ class Analytics:
             if (partition := partition_of(tenant, self._partitions)) in mine:
                 self.states.open(partition, [tenant], time.time())
 
-    async def pass_time(self, acknowledge: Acknowledge) -> None:
+    async def pass_time(self) -> None:
         """Every second: close idle windows, expire entries; write at checkpoints."""
         await self.prepare()
         written = time.monotonic()
@@ -148,10 +169,11 @@ class Analytics:
             if not len(self.states):
                 self.open()
             await self.digest()
-            await self.outputs.send(self.states.tick(time.time()))
-            if time.monotonic() - written >= self._settings.checkpoint_seconds:
-                await self.checkpoint(acknowledge)
-                written = time.monotonic()
+            async with self._turn:
+                await self.outputs.send(self.states.tick(time.time()))
+                if time.monotonic() - written >= self._settings.checkpoint_seconds:
+                    await self._checkpoint()
+                    written = time.monotonic()
 
     async def remember(self) -> None:
         """Tell the warehouse from time to time what was learnt."""
@@ -161,33 +183,16 @@ class Analytics:
 
     async def save(self) -> None:
         """Tell the warehouse now; it may be away."""
-        if self._warehouse is None:
-            return
-        values = self.states.baselines()
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await asyncio.to_thread(learnt.save_baselines, self._warehouse, values, datetime.now(UTC))
-        except (WarehouseError, TimeoutError) as error:
-            _LOG.warning("what was learnt could not be saved: %s", error or "no answer in time")
+        if self._warehouse is not None:
+            await memory.save(self._warehouse, self.states.baselines())
 
     async def _configured(self, tenant: str, settings: TenantSettings) -> None:
-        await self.outputs.send(self.states.configure(tenant, settings, time.time()))
+        async with self._turn:
+            await self.outputs.send(self.states.configure(tenant, settings, time.time()))
 
 
-def _recall(warehouse: Warehouse) -> Learnt:
-    return Learnt(
-        alerts=learnt.alerts(warehouse), overlays=learnt.overlays(warehouse), baselines=learnt.baselines(warehouse)
-    )
-
-
-@contextmanager
-def _within(event: EventT) -> Iterator[None]:
-    """As if the event were being processed: Faust takes a table's partition from it."""
-    token = faust_streams._current_event.set(weakref.ref(event))  # noqa: SLF001 - Faust has no other way to name a partition
-    try:
-        yield
-    finally:
-        faust_streams._current_event.reset(token)  # noqa: SLF001
+async def _nobody(_: EventT) -> None:
+    """Before the agent runs there is nothing to acknowledge."""
 
 
 def register(
@@ -201,20 +206,15 @@ def register(
     """Put the table, agents and tasks of analytics on a Faust app."""
     table = app.Table("states", key_type=bytes, value_type=bytes, partitions=partitions, options=table_options)
     analytics = Analytics(app, table, settings, partitions=partitions, warehouse=warehouse)
-    acknowledge: Acknowledge
 
     async def analyse(stream: StreamT) -> None:
-        nonlocal acknowledge
         source = stream.noack()
-        acknowledge = source.ack
+        analytics.acknowledge = source.ack
         async for event in source.events():
             await analytics.take(event)
 
     async def let_go(*_: object, **__: object) -> None:
         analytics.let_go()
-
-    async def pass_time() -> None:
-        await analytics.pass_time(lambda event: acknowledge(event))  # noqa: PLW0108 - bound later, by the agent
 
     def page() -> dict[str, Any]:
         return {
@@ -232,8 +232,7 @@ def register(
 
     app.on_partitions_revoked.connect(let_go)
     app.on_before_shutdown.connect(last_words)
-    app.task(pass_time)
     serve_status(app, settings, page)
-    app.task(analytics.gather)
-    app.task(analytics.remember)
+    for work in (analytics.pass_time, analytics.gather, analytics.remember):
+        analytics.crew.enlist(work)
     return analytics

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from faust.types import AppT
 
@@ -22,7 +23,7 @@ class Outputs:
 
     def __init__(self, app: AppT) -> None:
         self._topics = {topic.name: topic_of(app, topic.name) for topic in (TELEMETRY, ALERTS, CONTEXT, OVERLAYS)}
-        self._pending: list[Awaitable[object]] = []
+        self._pending: list[asyncio.Future[Any]] = []
         self.sent = dict.fromkeys(self._topics, 0)
 
     async def send(self, found: Iterable[Findings]) -> None:
@@ -36,11 +37,19 @@ class Outputs:
             ):
                 for value in values:
                     message = await self._topics[name].send(key=value.tenant.encode(), value=encode_signal(value))
-                    self._pending.append(message)
+                    self.expect(message)
                     self.sent[name] += 1
+
+    def expect(self, message: asyncio.Future[Any]) -> None:
+        """Let `settled` wait for a message on its way, too."""
+        self._pending.append(message)
 
     async def settled(self) -> None:
         """Wait for what was sent so far; a message the broker refused ends the worker."""
         pending, self._pending = self._pending, []
         if pending:
-            await asyncio.gather(*pending)
+            # Not gather: cancelled, it would cancel the messages, which Faust answers with a traceback each.
+            await asyncio.wait(pending)
+            refused = [error for message in pending if (error := message.exception())]
+            if refused:
+                raise refused[0]

@@ -19,6 +19,7 @@ from schemas.signals import encode_signal
 from schemas.topics import DEAD, EVENTS
 from streams.agents import topic_of
 from streams.agents.collector import Acknowledge, Collector, Item, Limits
+from streams.agents.crew import Crew
 from streams.agents.status import serve_status, standing
 from streams.codec import dead_letter, read_batch
 from streams.config import WorkerSettings
@@ -35,12 +36,17 @@ class Sink:
     Args:
         warehouse: asked in threads.
         dead: sends a dead letter: ``await dead(value)``.
+        crew: of the app.
     """
 
     def __init__(
-        self, warehouse: Warehouse, settings: WorkerSettings, dead: Callable[[bytes], Awaitable[Awaitable[object]]]
+        self,
+        warehouse: Warehouse,
+        settings: WorkerSettings,
+        dead: Callable[[bytes], Awaitable[Awaitable[object]]],
+        crew: Crew,
     ) -> None:
-        self._warehouse, self._dead = warehouse, dead
+        self._warehouse, self._dead, self.crew = warehouse, dead, crew
         self.buried = 0
         self.events_store = EventStore(warehouse)
         limits = Limits(settings.batch_seconds, settings.batch_rows)
@@ -57,6 +63,11 @@ class Sink:
             return
         await self.events.put(Item((event, batch), max(1, batch[0].count), lambda pair: acknowledge(pair[0])))
 
+    async def finish(self) -> None:
+        """End the tasks between two inserts, before producer and consumer close."""
+        await asyncio.gather(self.events.finish(), self.signals.finish())
+        await self.crew.dismiss()
+
     async def bury(self, event: EventT, error: object) -> None:
         """Say on dns.dead what cannot be stored, and why; waits until the broker has it."""
         message = event.message
@@ -67,7 +78,8 @@ class Sink:
         letter = dead_letter(
             message.topic, message.partition, message.offset, error=error, value=event.value, now=datetime.now(UTC)
         )
-        await (await self._dead(encode_signal(letter)))
+        # Cancelled while it waits, it must leave the message alone: Faust answers a cancelled one with a traceback.
+        await asyncio.shield(await self._dead(encode_signal(letter)))
 
     async def _store_events(self, items: Sequence[Item]) -> None:
         batches = [item.event[1] for item in items]
@@ -125,7 +137,7 @@ def _record(event: EventT) -> Record:
 def register(app: AppT, settings: WorkerSettings, warehouse: Warehouse) -> Sink:
     """Put the sink's agents and tasks on a Faust app."""
     dead = topic_of(app, DEAD.name)
-    sink = Sink(warehouse, settings, lambda value: dead.send(value=value))
+    sink = Sink(warehouse, settings, lambda value: dead.send(value=value), Crew(app))
 
     async def store_events(stream: StreamT) -> None:
         source = stream.noack()
@@ -152,7 +164,7 @@ def register(app: AppT, settings: WorkerSettings, warehouse: Warehouse) -> Sink:
     app.agent(topic_of(app, EVENTS.name), name="store-events")(store_events)
     app.agent(topic_of(app, *SIGNAL_TABLES), name="store-signals")(store_signals)
     app.on_partitions_revoked.connect(let_go)
-    app.task(sink.events.run)
-    app.task(sink.signals.run)
+    sink.crew.enlist(sink.events.run)
+    sink.crew.enlist(sink.signals.run)
     serve_status(app, settings, page)
     return sink

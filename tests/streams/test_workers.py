@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-import yaml
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from compose import broker, topics
@@ -28,63 +24,12 @@ from schemas.topics import DEAD, EVENTS, partition_of
 from streams.warehouse.loopback import Loopback
 from tests.peers.authority import free_port
 from tests.streams.store import Store, batch, running
+from tests.streams.workers import Worker, until
 
 pytestmark = pytest.mark.timeout(170)
 
 TENANT = "acme"
 PARTITION = partition_of(TENANT, EVENTS.partitions)
-
-
-class Worker:
-    """``python -m streams NAME`` with settings of its own."""
-
-    def __init__(self, name: str, directory: Path, bootstrap: str, warehouse: str) -> None:
-        self.name, self.directory = name, directory
-        self.status_path = directory / f"{name}.sock"
-        self.config = directory / f"{name}.yaml"
-        kafka = {"bootstrap": bootstrap, "session_seconds": 3, "rebalance_seconds": 3, "batch_bytes": 1}
-        settings = {
-            "kafka": kafka,
-            "directory": str(directory / name),
-            "warehouse": warehouse,
-            "status": str(self.status_path),
-        }
-        self.config.write_text(yaml.safe_dump(settings))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait for its word."""
-        command = [sys.executable, "-m", "streams", self.name, "--config", str(self.config)]
-        with (self.directory / f"{self.name}.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n", self.log()
-
-    def log(self) -> str:
-        """What it said on standard error."""
-        return (self.directory / f"{self.name}.log").read_text()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(20)
-
-    def status(self) -> dict[str, Any]:
-        """Its status page."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
-            connection.connect(str(self.status_path))
-            connection.sendall(b"GET /status HTTP/1.0\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        page: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
-        return page
 
 
 class Bench:
@@ -137,14 +82,6 @@ class Bench:
         return -1
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def value(first: int, count: int, **changes: object) -> bytes:
     """One record of dns.events, its events happening now."""
     from datetime import UTC, datetime
@@ -158,7 +95,7 @@ TWICE = "SELECT toInt64(count()) - toInt64(uniqExact(source, epoch, sequence)) F
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """Everything up; the workers end with status 0."""
+    """Everything up; the workers end with status 0 and leave no traceback."""
     directory = tmp_path_factory.mktemp("workers")
     with running(directory / "store") as store:
         made = Bench(directory, store)
@@ -167,6 +104,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
                 worker.start()
             yield made
             assert [worker.stop() for worker in made.workers] == [0, 0]
+            assert not [worker.name for worker in made.workers if "Traceback" in worker.log()]
         finally:
             for worker in made.workers:
                 if worker.process is not None and worker.process.poll() is None:

@@ -147,3 +147,23 @@ def test_pauses_double_up_to_ten_seconds_and_are_spread() -> None:
     assert [pause(attempt, 1.0) for attempt in range(8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
     assert pause(1, 0.0) == 0.2
     assert pause(10_000, 0.5) == 7.5
+
+
+async def test_the_end_lets_a_storing_finish_and_begins_no_other() -> None:
+    """What is being stored is acknowledged, too; what waits is left for the next start."""
+    shelf = Shelf()
+    collector = shelf.collector(rows=1)
+    shelf.open.clear()
+    task = await run(collector)
+    await collector.put(shelf.item(1))
+    await until(lambda: shelf.attempts == 1)
+    await collector.put(shelf.item(2))
+    ending = asyncio.create_task(collector.finish())
+    await asyncio.sleep(0)
+    assert not ending.done()
+    shelf.open.set()
+    async with asyncio.timeout(10):
+        await ending
+        await task
+    assert shelf.acknowledged == [1]
+    assert shelf.attempts == 1

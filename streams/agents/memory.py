@@ -1,0 +1,38 @@
+"""What the warehouse remembers for analytics, read at the start and written from time to time; it may be away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from streams.agents.states import Learnt
+from streams.warehouse import Warehouse, WarehouseError, learnt
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE_S = 10.0
+
+
+async def recall(warehouse: Warehouse) -> Learnt:
+    """What was learnt of all tenants.
+
+    Raises:
+        WarehouseError: it does not tell.
+    """
+    return await asyncio.to_thread(_recall, warehouse)
+
+
+def _recall(warehouse: Warehouse) -> Learnt:
+    return Learnt(
+        alerts=learnt.alerts(warehouse), overlays=learnt.overlays(warehouse), baselines=learnt.baselines(warehouse)
+    )
+
+
+async def save(warehouse: Warehouse, baselines: Mapping[str, Mapping[str, float]]) -> None:
+    """Tell the warehouse what was learnt; one line if it does not take it."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await asyncio.to_thread(learnt.save_baselines, warehouse, baselines, datetime.now(UTC))
+    except (WarehouseError, TimeoutError) as error:
+        _LOG.warning("what was learnt could not be saved: %s", error or "no answer in time")
