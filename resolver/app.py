@@ -21,7 +21,7 @@ from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
 from resolver.cache import Caches
-from resolver.config import Settings, parse_admin
+from resolver.config import Settings, parse_admin, parse_virtual
 from resolver.counters import Counters, SourceInUseError
 from resolver.explain import explained, question
 from resolver.fastpath import FastPath
@@ -74,7 +74,7 @@ class Worker:
             KafkaTransport(kafka, EVENTS.name, f"nameward-{name}"),
             Limits(limits.flush_ms, limits.batch_events, limits.max_events, limits.max_bytes),
         )
-        self._store = PolicyStore()
+        self._store = PolicyStore(parse_virtual(settings.virtual))
         self._feed = PolicyFeed(
             self._store, name=name, epoch=self._counters.epoch, bootstrap=kafka, snapshot=directory / "policy.snapshot"
         )

@@ -14,6 +14,8 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from resolver.policy.addresses import DEFAULT_RANGES, Ranges, parse_ranges
+
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>.*)`$")
 
@@ -68,6 +70,13 @@ class TcpSettings(_Section, frozen=True):
     stalled: Annotated[float, Meta(gt=0)] = 10.0
 
 
+class VirtualSettings(_Section, frozen=True):
+    """Ranges that virtual names' own addresses are allocated from; the same in every resolver."""
+
+    ipv4: str = str(DEFAULT_RANGES.ipv4)
+    ipv6: str = str(DEFAULT_RANGES.ipv6)
+
+
 class Settings(_Section, frozen=True):
     """Everything one worker is told.
 
@@ -85,6 +94,7 @@ class Settings(_Section, frozen=True):
     publisher: PublisherSettings = PublisherSettings()
     cache: CacheSettings = CacheSettings()
     tcp: TcpSettings = TcpSettings()
+    virtual: VirtualSettings = VirtualSettings()
     pseudonym_key_file: str = ""
     max_in_flight: Annotated[int, Meta(ge=1)] = 4096
 
@@ -125,7 +135,20 @@ def parse_settings(document: object) -> Settings:
     except ValueError:
         raise ConfigError(f"listen.address: {settings.listen.address!r} is not an IP address") from None
     parse_admin(settings.admin)
+    parse_virtual(settings.virtual)
     return settings
+
+
+def parse_virtual(settings: VirtualSettings) -> Ranges:
+    """Ranges of virtual addresses.
+
+    Raises:
+        ConfigError: when one is no block of its family, or too small or large.
+    """
+    try:
+        return parse_ranges(settings.ipv4, settings.ipv6)
+    except ValueError as error:
+        raise ConfigError(f"virtual.{error}") from error
 
 
 def parse_admin(text: str) -> Path | tuple[str, int]:

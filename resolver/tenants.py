@@ -146,7 +146,7 @@ class VirtualEntry:
     """A virtual name of one tenant: records, or targets (see policy/targets.py; opaque to everyone else).
 
     Types it has no records for are NODATA; a CNAME stands alone (RFC 1034 section 3.6.2). flatten, sticky and ttl say
-    how targets are chosen and shown.
+    how targets are chosen and shown; reverse holds the reverse names of allocated addresses.
     """
 
     name: str
@@ -156,6 +156,7 @@ class VirtualEntry:
     flatten: bool = True
     sticky: bool = True
     ttl: int = 30
+    reverse: tuple[VirtualEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

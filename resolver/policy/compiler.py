@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from resolver.policy.address_names import Settlement
+from resolver.policy.addresses import DEFAULT_RANGES, Ranges
 from resolver.policy.conflicts import Parts, Problem, find_conflicts
 from resolver.policy.discovery import compile_discovery
 from resolver.policy.domain_sets import SetContents, compile_domain_set, filled
@@ -61,8 +63,10 @@ class PolicyError(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Memo:
-    """What earlier compilations made, to be taken over where objects are the same ones."""
+    """What earlier compilations made, to be taken over where objects are the same ones; ranges of virtual addresses."""
 
+    ranges: Ranges = DEFAULT_RANGES
+    settlement: Settlement = field(default_factory=Settlement)
     parts: dict[str, tuple[PolicyObject, Parts, list[Problem]]] = field(default_factory=dict)
     views: Views = field(default_factory=Views)
     last: tuple[Mapping[str, PolicyObject], Sorted] | None = None
@@ -92,7 +96,7 @@ def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> lis
 
     Args:
         objects: by key; of two that claim the same, the later in this order is wrong.
-        memo: remembers objects already looked at.
+        memo: remembers objects already looked at; without one, addresses come from the default ranges.
     """
     memo = memo or Memo()
     memo.look_at(objects)
@@ -100,7 +104,7 @@ def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> lis
     wrong = {problem.key for problem in alone}
     # A tenant that is wrong in itself is still known by name: its mistakes are not those of the policies naming it.
     known = {key: memo.parts[key][:2] for key in objects if key not in wrong or isinstance(objects[key], Tenant)}
-    problems = alone + [problem for problem in find_conflicts(known) if problem.key not in wrong]
+    problems = alone + [problem for problem in find_conflicts(known, memo.ranges) if problem.key not in wrong]
     memo.verified = None if any(not problem.dangling for problem in problems) else objects
     return problems
 
@@ -153,7 +157,8 @@ def compile_policy(
         problems = verify(objects, memo) if memo.verified is not objects else []
         if any(not problem.dangling for problem in problems):
             raise PolicyError(problems)
-        memo.last = (objects, sort_objects({key: memo.parts[key][:2] for key in objects}))
+        parts = {key: memo.parts[key][:2] for key in objects}
+        memo.last = (objects, sort_objects(memo.settlement.settle(parts, memo.ranges)))
     sorted_objects = memo.last[1]
     alive = {name: _alive(overlay, now) for name, overlay in overlays.items()}
     views = memo.views.build(sorted_objects, alive, signals)

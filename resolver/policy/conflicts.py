@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from resolver.policy.address_names import used_up
+from resolver.policy.addresses import Ranges
 from resolver.policy.claims import Owners
 from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.domain_sets import DomainSetEntry
@@ -35,8 +37,8 @@ class Problem(NamedTuple):
         return f"{kind}/{name} {self.path}: {self.message}"
 
 
-def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
-    """Every conflict between objects that are each right on their own."""
+def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ranges) -> Iterator[Problem]:
+    """Every conflict between objects that are each right on their own. ranges: of virtual addresses."""
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
     sets = {parts.name for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
     yield from _claims(objects)
@@ -48,6 +50,7 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterato
         if isinstance(obj, DNSPolicy | EgressRule):
             yield from _unknown_sets(key, obj, sets)
     yield from _same_names(objects)
+    yield from (Problem(*problem) for problem in used_up({key: obj for key, (obj, _) in objects.items()}, ranges))
 
 
 def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:

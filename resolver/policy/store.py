@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import msgspec
 
+from resolver.policy.addresses import DEFAULT_RANGES, Ranges
 from resolver.policy.compiler import Memo, Problem, check_overlay, compile_policy, overlay_key, verify
 from resolver.policy.signal_book import SignalBook
 from resolver.policy.signals import kinds_in_use
@@ -47,6 +48,9 @@ _decode = msgspec.json.Decoder(Snapshot).decode
 class PolicyStore:
     """Objects wanted and objects in force.
 
+    Args:
+        ranges: where virtual addresses are allocated; resolvers that have the same give the same addresses.
+
     Attributes:
         current: the policy in force; read it once per query.
         epoch: rises with every swap.
@@ -57,7 +61,7 @@ class PolicyStore:
         signals: context signals; those that come while `signals.due` holds need a swap to be seen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranges: Ranges = DEFAULT_RANGES) -> None:
         self._digest = _digest({})
         self.current = Compiled(0, _version(self._digest, {}), {}, SubnetIndex([]))
         self.objects_offset = 0
@@ -69,7 +73,7 @@ class PolicyStore:
         self._unreadable: dict[str, str] = {}
         self._overlays: dict[str, Overlay] = {}
         self._overlay_problems: dict[str, list[Problem]] = {}
-        self._memo = Memo()
+        self._memo = Memo(ranges)
         self._object_refusals: list[Refusal] = []
         self._changed = True
 

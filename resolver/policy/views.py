@@ -11,6 +11,7 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from resolver.policy.address_names import by_name
 from resolver.policy.claims import Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
@@ -118,7 +119,7 @@ class Views:
     ) -> dict[str, TenantView]:
         """A view for each tenant; an overlay of an unknown tenant is inert."""
         self.indexes.start()
-        shared_names = {entry.name: entry for entry in objects.virtual.get(EVERYBODY, ())}
+        shared_names = by_name(objects.virtual.get(EVERYBODY, ()))
         shared_rules = objects.rules.get(EVERYBODY, ())
         made = {}
         for name, (tenant, tenancy) in objects.tenants.items():
@@ -142,7 +143,7 @@ def _same(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
 
 def _names(own: tuple[VirtualEntry, ...], shared: dict[str, VirtualEntry]) -> Mapping[str, VirtualEntry]:
     """What is said for this tenant goes before what is said for all."""
-    mine = {entry.name: entry for entry in own}
+    mine = by_name(own)
     if not mine or not shared:
         return mine or shared
     return ChainMap(mine, shared)

@@ -7,6 +7,7 @@ answers are built.
 
 from __future__ import annotations
 
+from resolver.policy.addresses import check_address
 from resolver.policy.patterns import PatternError, canonical_name
 from resolver.policy.reading import Report
 from resolver.policy.record_data import read_data
@@ -42,9 +43,11 @@ def compile_virtual(obj: VirtualName, report: Report) -> VirtualEntry:
 
 
 def _check_shape(spec: VirtualNameSpec, report: Report) -> None:
-    given = [key for key in ("records", "targets", "address") if getattr(spec, key)]
+    given = [key for key in ("records", "targets", "address") if getattr(spec, key) not in ([], None)]
     if len(given) != 1:
         report("spec", f"expected exactly one of records, targets and address, got {' and '.join(given) or 'none'}")
+    if spec.address is not None:
+        check_address(spec.address, report)
     if spec.targets:
         return
     if spec.answer != "flatten":

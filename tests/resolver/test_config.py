@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
-from resolver.config import ConfigError, Settings, load_settings, parse_admin, parse_settings
+from resolver.config import ConfigError, Settings, load_settings, parse_admin, parse_settings, parse_virtual
 
 _ALL = """
 name: r7
@@ -16,6 +17,7 @@ kafka: {bootstrap: "kafka1:9092,kafka2:9092"}
 directory: /var/lib/nameward
 publisher: {flush_ms: 50, batch_events: 500, max_events: 5000, max_bytes: 2097152}
 cache: {entries: 10, fast_entries: 20}
+virtual: {ipv4: 198.18.0.0/15, ipv6: "fd12:3456:789a::/48"}
 tcp: {connections: 10, per_client: 2, in_flight: 3, message: 512, idle: 1.5, stalled: 2}
 pseudonym_key_file: /etc/nameward/key
 max_in_flight: 100
@@ -38,6 +40,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (settings.name, settings.listen.port, settings.kafka.bootstrap) == ("r7", 53, "kafka1:9092,kafka2:9092")
     assert (settings.publisher.flush_ms, settings.cache.fast_entries, settings.tcp.idle) == (50, 20, 1.5)
     assert parse_admin(settings.admin) == Path("/run/r7.sock")
+    assert [str(network) for network in astuple(parse_virtual(settings.virtual))] == ["198.18.0.0/15", "fd12:3456:789a::/48"]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("listen: {port: 70000}", r"listen\.port: expected `int` <= 65535"),
         ("listen: {port: none}", r"listen\.port: expected `int`, got `str`"),
         ("listen: {address: localhost}", r"listen\.address: 'localhost' is not an IP address"),
+        ("virtual: {ipv4: 240.240.0.1/16}", r"virtual\.ipv4: expected a CIDR block such as 240\.240\.0\.0/16, got '240\.240\.0\.1/16': .*host bits set"),
+        ("virtual: {ipv4: 10.0.0.0/31}", r"virtual\.ipv4: expected an IPv4 block of /8 to /30 such as 240\.240\.0\.0/16, got '10\.0\.0\.0/31'"),
+        ("virtual: {ipv6: 240.240.0.0/16}", r"virtual\.ipv6: expected an IPv6 block of /32 to /126 such as fd6e:616d:6577::/48, got"),
         ("listen: 5300", r"listen: expected `object`"),
         ("name: '../r1'", r"name: expected `str` matching regex"),
         ("admin: 9153", r"admin: expected `str`"),
