@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
+from resolver.background import Background
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin, parse_virtual
 from resolver.counters import Counters, SourceInUseError
@@ -36,6 +37,7 @@ from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
 from resolver.privacy import ClientView
 from resolver.publisher import Limits, Publisher
+from resolver.resolution import Resolution
 from schemas.topics import EVENTS
 
 log = logging.getLogger(__name__)
@@ -80,10 +82,11 @@ class Worker:
         )
         self._upstreams = Upstreams()
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
+        self._background = Background()
+        resolution = Resolution(caches, self._upstreams, self._background, time.time_ns)
         handler = Handler(
             self._store,
-            caches,
-            self._upstreams,
+            resolution,
             self._publisher.offer_slow,
             fastpath=fastpath,
             show=ClientView(key).show,
@@ -99,7 +102,9 @@ class Worker:
             time.time_ns,
             StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled),
         )
-        parts = Parts(self._publisher, self._store, caches, fastpath, handler, self._upstreams, self._udp, self._tcp)
+        parts = Parts(
+            self._publisher, self._store, resolution, fastpath, handler, self._upstreams, self._udp, self._tcp
+        )
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
@@ -157,6 +162,7 @@ class Worker:
     async def _wind_down(self, background: list[asyncio.Task[None]]) -> None:
         self._listening = False
         await asyncio.gather(self._udp.close(), self._tcp.close())
+        self._background.close()
         self._upstreams.close()
         unsent, *_ = await asyncio.gather(self._publisher.close(_FLUSH_WITHIN), _end(background))
         if unsent:

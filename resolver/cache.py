@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from resolver.errors import Rcode
+from resolver.errors import DECIDED, Rcode
 from resolver.query import Query, Response
 
 _ANY_TYPE = -1
@@ -41,13 +41,19 @@ class TenantCache:
     _oldest: _Entry | None = None
     _hand: _Entry | None = None
 
-    def get(self, key: Key, now: float) -> Response | None:
-        """The answer kept under the key, None when there is none or its time is over (or the clock was set back)."""
+    def get(self, key: Key, now: float, beyond: float = 0.0) -> Response | None:
+        """The answer kept under the key, None when there is none or its time is over (or the clock was set back).
+
+        Args:
+            key: what it was put under.
+            now: Unix seconds.
+            beyond: seconds behind its end for which an answer is found all the same; it may stand in (RFC 8767).
+        """
         entry = self.index.get(key)
         if entry is None:
             return None
         born = entry.response.born or 0.0
-        if not -_SKEW <= now - born < entry.response.lifetime:
+        if not -_SKEW <= now - born < entry.response.lifetime + beyond:
             self.remove(entry)
             return None
         entry.visited = True
@@ -110,22 +116,45 @@ class Caches:
         self.octets = 0
         self.evicted = 0
 
-    def get(self, tenant: str, scope: Hashable, query: Query, now: float) -> Response | None:
+    def get(
+        self, tenant: str, scope: Hashable, query: Query, now: float, beyond: float = 0.0
+    ) -> Response | None:
         """The tenant's answer to this question, still to be aged by the reader, or None.
+
+        An answer within its time goes before a failure (which is kept beside what was known before it).
 
         Args:
             tenant: name of the tenant.
             scope: what the answer was obtained from (the upstream group's servers); another scope is another answer.
             query: the question; DO and CD are part of it, since they change what upstream says.
             now: Unix seconds.
+            beyond: seconds for which answers are kept behind their end, for `stale`.
         """
         cache = self._tenants.get(tenant)
         if cache is None:
             return None
         before = len(cache.index), cache.octets
-        answer = cache.get(_key(scope, query, query.qtype), now) or cache.get(_key(scope, query, _ANY_TYPE), now)
+        found = None
+        for qtype in (query.qtype, _ANY_TYPE, ~query.qtype):
+            answer = cache.get(_key(scope, query, qtype), now, beyond if qtype >= _ANY_TYPE else 0.0)
+            if answer is not None and now < (answer.born or 0.0) + answer.lifetime:
+                answer.asked += 1
+                found = answer
+                break
         self._account(cache, before)
-        return answer
+        return found
+
+    def stale(
+        self, tenant: str, scope: Hashable, query: Query, now: float, beyond: float
+    ) -> Response | None:
+        """The latest answer to this question whose end is no longer ago than `beyond` seconds. Arguments as in get."""
+        cache = self._tenants.get(tenant)
+        if cache is None:
+            return None
+        before = len(cache.index), cache.octets
+        found = [cache.get(_key(scope, query, qtype), now, beyond) for qtype in (query.qtype, _ANY_TYPE)]
+        self._account(cache, before)
+        return max((answer for answer in found if answer), key=lambda answer: answer.born or 0.0, default=None)
 
     def put(
         self, tenant: str, scope: Hashable, query: Query, response: Response, now: float
@@ -136,10 +165,14 @@ class Caches:
         # RFC 2308 section 5: a name error is kept for the name, anything else for name and type. With a CNAME in
         # the answer the name error is about the CNAME's target (section 2.1), so it is kept for name and type.
         whole_name = response.rcode == Rcode.NXDOMAIN and not response.counts[0]
+        # A failure never displaces what may stand in for it; the complement of a type is no type.
+        qtype = ~query.qtype if response.rcode not in DECIDED else _ANY_TYPE if whole_name else query.qtype
         kept = response.remembered(now)
         cache = self._tenants.setdefault(tenant, TenantCache())
         before = len(cache.index), cache.octets
-        cache.put(_key(scope, query, _ANY_TYPE if whole_name else query.qtype), kept)
+        if response.rcode in DECIDED and (failure := cache.index.get(_key(scope, query, ~query.qtype))):
+            cache.remove(failure)
+        cache.put(_key(scope, query, qtype), kept)
         self._account(cache, before)
         self._shrink(cache)
 

@@ -139,15 +139,26 @@ def _write_out(body: bytearray, offsets: list[int], question: bytes, answer: Res
     ends = []
     for count in answer.counts:
         for _ in range(count):
-            labels, after = read_labels(message, at)
-            kind, rclass, ttl, length = _fixed.unpack_from(message, after)
-            at = after + 10 + length
-            data = _data(message, after + 10, length, kind)
-            body += labels_wire(labels)
-            offsets.append(len(body) + 4)
-            body += _fixed.pack(kind, rclass, max(0, ttl - age), len(data)) + data
+            owner, rest, at = written_out(message, at, age)
+            offsets.append(len(body) + len(owner) + 4)
+            body += owner + rest
         ends.append(len(body))
     return ends[0], ends[1]
+
+
+def written_out(message: bytes, at: int, age: int = 0) -> tuple[bytes, bytes, int]:
+    """One record of a message without compression, its TTL counted down by `age` seconds.
+
+    Returns:
+        its owner on the wire, the rest of it from its type on, and the offset behind it.
+
+    Raises:
+        MalformedNameError: if it holds a malformed name.
+    """
+    labels, after = read_labels(message, at)
+    kind, rclass, ttl, length = _fixed.unpack_from(message, after)
+    data = _data(message, after + 10, length, kind)
+    return labels_wire(labels), _fixed.pack(kind, rclass, max(0, ttl - age), len(data)) + data, after + 10 + length
 
 
 def _data(message: bytes, start: int, length: int, kind: int) -> bytes:

@@ -21,13 +21,19 @@ class Rcode(IntEnum):
     BADVERS = 16
 
 
+DECIDED = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
+"""Rcodes that say something about the name; every other one is a failure of who was asked."""
+
+
 class Ede(IntEnum):
     """Extended DNS Errors that this resolver gives (RFC 8914 section 4); NONE means that no EDE is sent."""
 
     NONE = -1
     OTHER = 0
+    STALE_ANSWER = 3
     FORGED_ANSWER = 4
     BLOCKED = 15
+    STALE_NXDOMAIN = 19
     NOT_AUTHORITATIVE = 20
     NO_REACHABLE_AUTHORITY = 22
     NETWORK_ERROR = 23

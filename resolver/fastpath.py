@@ -68,7 +68,7 @@ class FastPath:
             end = min(end, response.born + response.lifetime)
         if end <= now:  # it holds for this one query
             return
-        if response.source != "cache" and not self._seen_before(hash(key)):
+        if response.source not in {"cache", "stale"} and not self._seen_before(hash(key)):
             return
         if visit.epoch != self._epoch:
             self.entries.clear()
@@ -101,6 +101,7 @@ class FastPath:
         born = known.response.born
         if born is None or not born <= now < known.end:
             return False
+        known.response.asked += 1
         known.tail = encode_response(known.query, known.response, now=now, limit=known.limit)[2:]
         known.template = aged(known.template, known.response.records, int(now - born))
         known.until_ns = _next_change(known.response, known.end, now)

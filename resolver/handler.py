@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from resolver.answers.cached import answer_cached, keep
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.virtual import Enclosing, answer_virtual
-from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import (
     Ede,
@@ -23,7 +21,6 @@ from resolver.errors import (
     OverloadError,
     RefusedError,
     ResolutionError,
-    ResponseError,
     UpstreamError,
 )
 from resolver.event import Visit, template_of
@@ -31,9 +28,9 @@ from resolver.fastpath import FastPath
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
 from resolver.query import Query, Response
-from resolver.sections import decode_response
+from resolver.resolution import Resolution
 from resolver.tenants import Asker, Compiled, UpstreamGroupView, identify
-from resolver.wire import check_servable, decode_query, encode_query, encode_response, limit_of
+from resolver.wire import check_servable, decode_query, encode_response, limit_of
 
 Answering = Coroutine[None, None, bytes | None]
 _ALLOW = Decision("allow")
@@ -51,13 +48,6 @@ class Policies(Protocol):
     def epoch(self) -> int: ...  # noqa: D102
 
 
-class Upstreams(Protocol):
-    """Asks servers; see answers/upstream.py."""
-
-    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109, D102
-        ...
-
-
 class Offer(Protocol):
     """Takes one event and returns at once."""
 
@@ -69,8 +59,7 @@ class Handler:
 
     Args:
         policies: what is in force.
-        caches: answers remembered, per tenant.
-        upstreams: asks servers.
+        resolution: what upstream says, remembered or asked for.
         offer: takes the event of a query, when its answer is ready.
         fastpath: is told of answers it may repeat.
         show: how a client appears in events: (privacy setting, address) -> text.
@@ -82,8 +71,7 @@ class Handler:
     def __init__(
         self,
         policies: Policies,
-        caches: Caches,
-        upstreams: Upstreams,
+        resolution: Resolution,
         offer: Offer,
         *,
         fastpath: FastPath,
@@ -92,7 +80,7 @@ class Handler:
         draw: Callable[[], float],
         max_in_flight: int = 4096,
     ) -> None:
-        self._policies, self._caches, self._upstreams, self._offer = policies, caches, upstreams, offer
+        self._policies, self._resolution, self._offer = policies, resolution, offer
         self._fastpath, self._show, self._clock, self._draw = fastpath, show, clock, draw
         self._enclosing = Enclosing()
         self._max_in_flight = max_in_flight
@@ -149,7 +137,7 @@ class Handler:
         else:
             found = self._follow(asker, query, answer_virtual(asker, query, now, self._draw), now)
         if isinstance(found, Lookup):
-            cached = answer_cached(self._caches, asker.tenant, self._group(visit, asker, found), found.query, now)
+            cached = self._resolution.known(asker.tenant, self._group(visit, asker, found), found.query, now)
             if cached is None:
                 return found
             found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
@@ -169,7 +157,7 @@ class Handler:
         return self._finish(visit, found, self._clock())
 
     async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
-        """Ask, remember, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
+        """Ask, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
         if not visit.query.rd:
             # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
             raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
@@ -179,14 +167,8 @@ class Handler:
             asker = visit.asker
             assert asker is not None  # noqa: S101 - only a tenant's query comes here
             group = self._group(visit, asker, lookup)
-            raw, server, elapsed_us = await self._upstreams.query(group, encode_query(lookup.query), group.timeout)
-            try:
-                answer = decode_response(raw, lookup.query)
-            except ResponseError as error:
-                raise UpstreamError(str(error), upstream=server, elapsed_us=elapsed_us) from error
+            answer = await self._resolution.ask(asker.tenant, group, lookup.query)
             now = self._clock() / 1e9
-            answer.born, answer.upstream, answer.upstream_us = now, server, elapsed_us
-            keep(self._caches, asker.tenant, group, lookup.query, answer, now)
             if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
                 return self._inspected(visit, asker, answer, now)
@@ -222,7 +204,7 @@ class Handler:
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
-        if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache"}:
+        if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache", "stale"}:
             self._fastpath.admit(visit, response, wire, template, limit)
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
         self._offer(template, visit.received_ns, latency_us, response.upstream_us)

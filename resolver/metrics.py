@@ -15,13 +15,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from resolver.answers.upstream import BUCKETS, Upstreams
-from resolver.cache import Caches
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.listeners.stream import StreamListener
 from resolver.listeners.udp import UdpListener
 from resolver.policy.store import PolicyStore
 from resolver.publisher import Publisher
+from resolver.resolution import Resolution
 from resolver.tally import BOUNDS, Kind
 
 
@@ -31,7 +31,7 @@ class Parts:
 
     publisher: Publisher
     store: PolicyStore
-    caches: Caches
+    resolution: Resolution
     fastpath: FastPath
     handler: Handler
     upstreams: Upstreams
@@ -84,10 +84,15 @@ class WorkerMetrics:
         )
 
     def _memory(self) -> Iterator[Metric]:
-        caches, fastpath = self._parts.caches, self._parts.fastpath
+        resolution, fastpath = self._parts.resolution, self._parts.fastpath
+        caches = resolution.caches
         yield _gauge("nameward_cache_entries", "answers remembered for all tenants", caches.entries)
         yield _gauge("nameward_cache_bytes", "memory they are estimated to take", caches.octets)
         yield _counter("nameward_cache_evicted", "answers forgotten for want of room", caches.evicted)
+        yield _counter("nameward_cache_renewals", "popular answers asked for ahead of their end", resolution.renewals)
+        yield _counter(
+            "nameward_cache_stale", "questions upstream failed at, answered by what it said earlier", resolution.stale
+        )
         yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath.entries))
         slow = self._parts.publisher.slow
         yield _counter(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from resolver.errors import Ede, Rcode
+
 
 @dataclass(slots=True, frozen=True)
 class Edns:
@@ -80,7 +82,7 @@ class Response:
 
     Args:
         rcode: response code, extended ones included.
-        source: answer_source of the event: policy, virtual, cache, upstream, error or none.
+        source: answer_source of the event: policy, virtual, cache, stale, upstream, error or none.
         body: answer, authority and additional records as on the wire, without OPT. Compression pointers count from
             the start of a message whose question section holds the qname asked, so the body fits behind any query
             for that name, whatever its letter case or type.
@@ -96,7 +98,9 @@ class Response:
         upstream_us: microseconds spent waiting for it.
         lifetime: seconds from `born` for which the body may be kept; 0 is not at all.
         born: Unix seconds at which the TTLs in the body were right; None when they never count down (local data).
-        valid_until: Unix seconds at which the answer must be decided again (schedules, expiries); inf for never.
+        valid_until: Unix seconds at which the answer must be decided again (schedules, expiries, when a remembered one
+            is to be renewed); inf for never.
+        asked: how often it was given from memory; a second on the fast path counts as once.
     """
 
     rcode: int
@@ -115,10 +119,27 @@ class Response:
     lifetime: int = 0
     born: float | None = None
     valid_until: float = inf
+    asked: int = 0
 
     def remembered(self, now: float) -> Response:
         """The same answer as a cache gives it, its TTLs right at `now` (Unix seconds)."""
         return Response(
             self.rcode, "cache", self.body, self.counts, self.ends, self.ttl_offsets, self.records, self.aa, self.ad,
             self.ede, self.ede_text, "", 0, self.lifetime, now, self.valid_until,
+        )  # fmt: skip
+
+    def stale(self, ttl: int, until: float) -> Response:
+        """The same answer behind its end: TTLs that never count down, an EDE that says so, nobody who vouches for it.
+
+        Args:
+            ttl: seconds, of every record (RFC 8767 section 5 recommends 30).
+            until: Unix seconds at which upstream is to be asked again.
+        """
+        body = bytearray(self.body)
+        for offset in self.ttl_offsets:
+            body[offset : offset + 4] = ttl.to_bytes(4, "big")
+        ede = Ede.STALE_NXDOMAIN if self.rcode == Rcode.NXDOMAIN else Ede.STALE_ANSWER
+        return Response(
+            self.rcode, "stale", bytes(body), self.counts, self.ends, self.ttl_offsets,
+            tuple(record._replace(ttl=ttl) for record in self.records), ede=ede, valid_until=until,
         )  # fmt: skip

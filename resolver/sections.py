@@ -16,13 +16,11 @@ from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, read_name, skip_name
 from resolver.query import Query, Record, Response
 from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text, read_ede, read_options
+from schemas.tenant_spec import Caching
 
-MAX_TTL = 86400
-"""Longest time in seconds an answer is kept, whatever it says."""
-MAX_NEGATIVE_TTL = 3600
-"""The same for a negative response (RFC 2308 section 5 suggests one to three hours)."""
 FAILURE_TTL = 1
-"""The same for a failure (RFC 9520 section 3.2: at least one second)."""
+"""Seconds for which a failure is kept (RFC 9520 section 3.2: at least one)."""
+DEFAULT = Caching()
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, DNAME = 1, 2, 5, 6, 12, 15, 16, 28, 39
 
 _header = Struct("!HHHHHH")
@@ -40,10 +38,11 @@ class _Walk:
     qname: str
     offset: int
     kept: int
+    caching: Caching
     ends: list[int] = field(default_factory=list)
     ttl_offsets: list[int] = field(default_factory=list)
     ttls: list[int] = field(default_factory=list)
-    lowered: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     soa: int = -1
     soa_ttl: int = 0
@@ -63,10 +62,10 @@ class _Walk:
             if kind == OPT and number == 2:
                 self._opt(after + 10, ttl)
                 break
-            if ttl > MAX_TTL:
+            if ttl > self.caching.max_ttl:
                 # RFC 2181 section 8: a TTL with the highest bit set is 0.
-                ttl = MAX_TTL if ttl < 1 << 31 else 0
-                self.lowered.append(len(self.ttls))
+                ttl = self.caching.max_ttl if ttl < 1 << 31 else 0
+                self.changed.append(len(self.ttls))
             self.ttl_offsets.append(after + 4 - self.base)
             self.ttls.append(ttl)
             self.kept = self.offset
@@ -85,28 +84,40 @@ class _Walk:
         # RFC 2308 section 5: kept for the smaller of the SOA's own TTL and its MINIMUM field, its last four octets.
         if kind == SOA and self.soa < 0 and length >= 22:
             self.soa = len(self.ttls) - 1
-            self.soa_ttl = min(ttl, _ttl.unpack_from(self.message, self.offset - 4)[0], MAX_NEGATIVE_TTL)
+            minimum = _ttl.unpack_from(self.message, self.offset - 4)[0]
+            self.soa_ttl = min(ttl, minimum, self.caching.max_negative_ttl)
 
     def _opt(self, offset: int, ttl: int) -> None:
         self.rcode_high = ttl >> 24
         self.ede = read_ede(read_options(self.message, offset, self.offset))
 
+    def lengthen(self) -> None:
+        """Bring every TTL to the least; the records of the answer section come first."""
+        least = self.caching.min_ttl
+        for index, ttl in enumerate(self.ttls):
+            if ttl < least:
+                self.ttls[index] = least
+                self.changed.append(index)
+                if index < len(self.records):
+                    self.records[index] = self.records[index]._replace(ttl=least)
+
     def body(self) -> bytes:
         body = self.message[self.base : self.kept]
-        if not self.lowered:
+        if not self.changed:
             return body
         changed = bytearray(body)
-        for index in self.lowered:
+        for index in self.changed:
             _ttl.pack_into(changed, self.ttl_offsets[index], self.ttls[index])
         return bytes(changed)
 
 
-def decode_response(message: bytes, query: Query) -> Response:
+def decode_response(message: bytes, query: Query, caching: Caching = DEFAULT) -> Response:
     """Read an upstream server's response to a query (its letter case aside, the question must be the query's).
 
     Args:
         message: as it came, without framing; its id is not looked at.
         query: what was asked.
+        caching: bounds of TTLs; what is kept and what is shown never differ.
 
     Returns:
         The answer, with source "upstream", its lifetime set and `born` left to the caller. Records behind an OPT
@@ -124,7 +135,7 @@ def decode_response(message: bytes, query: Query) -> Response:
             raise ResponseError("response to another question")
         if not questions and (flags & 15 in {Rcode.NOERROR, Rcode.NXDOMAIN} or answers or authority):
             raise ResponseError("response without a question")
-        walk = _Walk(message, base, query.qname, base, base)
+        walk = _Walk(message, base, query.qname, base, base, caching)
         walk.section(answers, 0)
         walk.section(authority, 1)
         walk.section(additional, 2)
@@ -141,7 +152,9 @@ def _response(walk: _Walk, flags: int, counts: tuple[int, int], query: Query) ->
     negative = rcode == Rcode.NXDOMAIN or (rcode == Rcode.NOERROR and not _answers(walk, query))
     if negative and walk.soa >= 0:
         walk.ttls[walk.soa] = walk.soa_ttl
-        walk.lowered.append(walk.soa)
+        walk.changed.append(walk.soa)
+    elif rcode == Rcode.NOERROR and not negative and walk.caching.min_ttl:
+        walk.lengthen()
     return Response(
         rcode=rcode, source="upstream", body=walk.body(), counts=(*counts, walk.additional),
         ends=(walk.ends[0], walk.ends[1]), ttl_offsets=tuple(walk.ttl_offsets), records=tuple(walk.records),

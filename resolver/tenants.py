@@ -7,11 +7,12 @@ change: a policy change makes new ones. This module must not know messages, sock
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from schemas.objects import VirtualRecord
+from schemas.tenant_spec import Caching
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -133,12 +134,22 @@ class Server:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpstreamGroupView:
-    """Ordered servers. `suffixes` are the domains (lower case) it is for; empty takes the rest. timeout in seconds."""
+    """Servers that are asked for some names.
+
+    Attributes:
+        suffixes: domains (lower case) it is for; empty takes the rest.
+        timeout: seconds for each attempt.
+        scope: what answers of this group are remembered under: other servers, or other bounds of an answer's life,
+            start with nothing remembered.
+        strategy: ``ordered``, ``fastest`` or ``random``.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     servers: tuple[Server, ...]
     timeout: float
+    scope: Hashable = ()
+    strategy: str = "ordered"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +183,7 @@ class TenantView:
         exempt: names the overlay never touches.
         groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
         signals: what streams and health checkers say, of kinds that policy uses.
+        caching: how answers of upstream are remembered.
     """
 
     name: str
@@ -187,6 +199,7 @@ class TenantView:
     suffixes: NameIndex[UpstreamGroupView]
     rest: UpstreamGroupView | None
     signals: Signals
+    caching: Caching
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""

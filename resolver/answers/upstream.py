@@ -7,13 +7,14 @@ once. This module must not know caches or policy; it gives bytes back as they ca
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from resolver.answers.exchange import ExchangeError, rcode_of, rejects_edns, truncated, without_edns
 from resolver.answers.upstream_tcp import TcpServer
 from resolver.answers.upstream_udp import UdpServer
-from resolver.errors import Rcode, UpstreamError
+from resolver.errors import Rcode, ResponseError, UpstreamError
 from resolver.tenants import Server, UpstreamGroupView
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -23,6 +24,7 @@ _SUSPECT_AFTER = 3
 _SUSPECT_FOR = (1.0, 10.0)
 _UNUSED = 60.0
 _SWEEP = 5.0
+Check = Callable[[bytes], object]
 _Outcome = tuple[bytes, str, UpstreamError | None]
 _LAME = frozenset({Rcode.SERVFAIL, Rcode.NOTIMP, Rcode.REFUSED})
 
@@ -61,7 +63,7 @@ class _Link:
         """Whether others should be asked first: it failed several times, and lately."""
         return now < self._suspect_until
 
-    async def ask(self, message: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 (handed down, not a scope)
+    async def ask(self, message: bytes, timeout: float, check: Check) -> bytes:  # noqa: ASYNC109 (handed down, not a scope)
         """One attempt.
 
         Raises:
@@ -74,6 +76,7 @@ class _Link:
             response = await self._ask(message, timeout)
             if rejects_edns(response):
                 response = await self._ask(without_edns(message), timeout)
+            _checked(response, check)
         except ExchangeError as error:
             self.stats.failed[error.reason] = self.stats.failed.get(error.reason, 0) + 1
             self._failures += 1
@@ -105,13 +108,16 @@ class Upstreams:
         self._running: dict[tuple[UpstreamGroupView, bytes], asyncio.Future[_Outcome]] = {}
         self.coalesced = 0
 
-    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109
+    async def query(
+        self, group: UpstreamGroupView, message: bytes, timeout: float, check: Check = bytes  # noqa: ASYNC109
+    ) -> tuple[bytes, str, int]:
         """Ask the servers of a group, in order.
 
         Args:
             group: of one tenant; another tenant's is another object, so questions are not shared between tenants.
             message: query with id 0, its OPT record last and without options.
             timeout: seconds for each attempt.
+            check: raises ResponseError for a response that cannot be used; the next server is asked then.
 
         Returns:
             the response with id 0, the URL of the server that gave it, microseconds waited.
@@ -127,7 +133,7 @@ class Upstreams:
                 return _shared(running, _us_since(start))
         self._running[key] = outcome = asyncio.get_running_loop().create_future()
         try:
-            response, url = await self._ask(group, message, timeout)
+            response, url = await self._ask(group, message, timeout, check)
             elapsed = _us_since(start)
             outcome.set_result((response, url, None))
         except UpstreamError as error:
@@ -139,14 +145,16 @@ class Upstreams:
             outcome.cancel()  # does nothing to one that is done; else whoever waited asks itself
         return response, url, elapsed
 
-    async def _ask(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str]:  # noqa: ASYNC109
+    async def _ask(
+        self, group: UpstreamGroupView, message: bytes, timeout: float, check: Check  # noqa: ASYNC109
+    ) -> tuple[bytes, str]:
         lame: tuple[bytes, str] | None = None
         failure, failed = ExchangeError("no server"), ""
         for link in self._order(group):
             if lame is not None and lame[1] == link.server.url:
                 continue  # the only server there is has spoken
             try:
-                response = await link.ask(message, timeout)
+                response = await link.ask(message, timeout, check)
             except ExchangeError as error:
                 failure, failed = error, link.server.url
                 continue
@@ -198,6 +206,13 @@ class Upstreams:
             link.close()
         self._links.clear()
         self._groups.clear()
+
+
+def _checked(response: bytes, check: Check) -> None:
+    try:
+        check(response)
+    except ResponseError as error:
+        raise ExchangeError(str(error)) from error
 
 
 def _us_since(start: float) -> int:

@@ -38,7 +38,11 @@ def compile_tenancy(tenant: Tenant, report: Report) -> Tenancy:
     """Parts of a tenant; what is wrong is reported and left out."""
     spec = tenant.spec
     exempt = parse_patterns(spec.feedback.exempt, "spec.feedback.exempt", report)
-    pairs = [_group(group, f"spec.upstreams[{place}]", report) for place, group in enumerate(spec.upstreams)]
+    caching = spec.caching
+    if caching.min_ttl > caching.max_ttl:
+        report("spec.caching.minTtl", f"{caching.min_ttl} is more than maxTtl, {caching.max_ttl}")
+    life = caching.min_ttl, caching.max_ttl, caching.max_negative_ttl
+    pairs = [_group(group, life, f"spec.upstreams[{place}]", report) for place, group in enumerate(spec.upstreams)]
     groups = tuple(group for group, _ in pairs)
     _check_groups(groups, report)
     return Tenancy(
@@ -85,7 +89,9 @@ def _workloads(tenant: Tenant, report: Report) -> list[tuple[Network, WorkloadVi
     return entries
 
 
-def _group(group: UpstreamGroup, path: str, report: Report) -> tuple[UpstreamGroupView, tuple[Pattern, ...]]:
+def _group(
+    group: UpstreamGroup, life: tuple[int, int, int], path: str, report: Report
+) -> tuple[UpstreamGroupView, tuple[Pattern, ...]]:
     patterns = []
     for place, text in enumerate(group.suffixes):
         try:
@@ -98,7 +104,10 @@ def _group(group: UpstreamGroup, path: str, report: Report) -> tuple[UpstreamGro
             servers.append(parse_server(url, plaintext=group.plaintext))
         except ValueError as error:
             report(f"{path}.servers[{place}]", str(error))
-    view = UpstreamGroupView(group.name, tuple(group.suffixes), tuple(servers), group.timeout_ms / 1000)
+    scope = (*life, *(server.url for server in servers))
+    view = UpstreamGroupView(
+        group.name, tuple(group.suffixes), tuple(servers), group.timeout_ms / 1000, scope, group.strategy
+    )
     return view, tuple(patterns)
 
 

@@ -167,4 +167,5 @@ def _view(
         suffixes=tenancy.suffixes,
         rest=tenancy.rest,
         signals=signals,
+        caching=spec.caching,
     )

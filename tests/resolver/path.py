@@ -10,12 +10,14 @@ import msgspec
 import yaml
 from dnslib import EDNS0, QTYPE, RR, DNSHeader, DNSRecord, EDNSOption
 
+from resolver.background import Background
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import UpstreamError
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.policy.store import PolicyStore
+from resolver.resolution import Resolution
 from resolver.tenants import UpstreamGroupView
 from schemas.objects import PolicyObject, key_of
 
@@ -158,7 +160,9 @@ class Table:
     rcode: int | None = None
     broken: bool = False
 
-    async def query(self, group: UpstreamGroupView, message: bytes, timeout: float) -> tuple[bytes, str, int]:  # noqa: ASYNC109 - the protocol's
+    async def query(
+        self, group: UpstreamGroupView, message: bytes, timeout: float, check: Callable[[bytes], object] = bytes  # noqa: ASYNC109 - the protocol's
+    ) -> tuple[bytes, str, int]:
         """Answer as Upstreams.query does."""
         question = DNSRecord.parse(message)
         self.asked.append(question)
@@ -197,8 +201,10 @@ class Path:
         self.draws = deque([0.0])
         self.fastpath = FastPath(capacity)
         self.caches = Caches(1000)
+        self.background = Background()
+        self.resolution = Resolution(self.caches, self.upstream, self.background, self.clock)
         self.handler = Handler(
-            self.store, self.caches, self.upstream, self.offer,
+            self.store, self.resolution, self.offer,
             fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw,
         )  # fmt: skip
 

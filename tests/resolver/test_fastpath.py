@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolver.policy.store import PolicyStore
-from tests.resolver.path import NOW, Path, ask
+from tests.resolver.path import NOW, POLICY, Path, ask
 
 CLIENT = "127.0.1.1"
 DENY = """
@@ -77,7 +77,7 @@ async def test_what_is_another_query() -> None:
 @settings(deadline=None)
 async def test_ttls_count_down(steps: list[float]) -> None:
     """At any time the TTL shown is the TTL left in whole seconds, and an answer whose time is over is not given."""
-    path = Path()
+    path = Path(POLICY.replace("default: allow", "default: allow\n  caching: {prefetch: false}", 1))
     for _ in range(2):
         await path.raw(ask("www.example.org"))
     for step in steps:
