@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
@@ -30,14 +31,16 @@ from resolver.handler import Handler
 from resolver.kafka import KafkaTransport
 from resolver.keys import load_key
 from resolver.listeners.admin import AdminListener, Readiness
-from resolver.listeners.stream import StreamLimits, StreamListener, bind_tcp
-from resolver.listeners.udp import UdpListener, bind_udp
+from resolver.listeners.places import BindError, Listeners, Place, bind_places
+from resolver.listeners.stream import StreamLimits, StreamListener
+from resolver.listeners.udp import UdpListener
 from resolver.metrics import Parts, registry_of
 from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
 from resolver.privacy import ClientView
 from resolver.publisher import Limits, Publisher
 from resolver.resolution import Resolution
+from resolver.tenants import Arrival
 from schemas.topics import EVENTS
 
 log = logging.getLogger(__name__)
@@ -94,22 +97,31 @@ class Worker:
             draw=random.random,
             max_in_flight=settings.max_in_flight,
         )
-        udp_socket, tcp_socket = _bind(settings.listen.address, settings.listen.port)
-        self._udp = UdpListener(udp_socket, handler, fastpath, self._store, self._publisher.offer, time.time_ns)
-        self._tcp = StreamListener(
-            tcp_socket,
-            handler.handle,
-            time.time_ns,
-            StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled),
+        bounds = StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled)
+        bound = [(Arrival(place.name), udp, stream) for place, udp, stream in _bind(settings)]
+        self._listeners = Listeners(
+            [
+                UdpListener(udp, handler, fastpath, self._store, self._publisher.offer, time.time_ns, arrival)
+                for arrival, udp, _ in bound
+            ],
+            [
+                StreamListener(stream, partial(handler.handle, arrival=arrival), time.time_ns, bounds)
+                for arrival, _, stream in bound
+            ],
         )
-        parts = Parts(
-            self._publisher, self._store, resolution, fastpath, handler, self._upstreams, self._udp, self._tcp
-        )
+        publisher, store = self._publisher, self._store
+        parts = Parts(publisher, store, resolution, fastpath, handler, self._upstreams, self._listeners)
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
-            lambda client, name, kind, transport: explained(
-                self._store.current, caches, client, question(name, kind), transport=transport, now=time.time()
+            lambda client, name, kind, transport, listener: explained(
+                self._store.current,
+                caches,
+                client,
+                question(name, kind),
+                transport=transport,
+                now=time.time(),
+                arrival=Arrival(listener),
             ),
         )
         self._listening = False
@@ -150,8 +162,7 @@ class Worker:
             waiting.cancel()
         if stop.is_set():
             return
-        self._udp.start()
-        await self._tcp.start()
+        await self._listeners.start()
         self._listening = True
         gc.collect()
         gc.set_threshold(50_000, 20, 50)
@@ -161,7 +172,7 @@ class Worker:
 
     async def _wind_down(self, background: list[asyncio.Task[None]]) -> None:
         self._listening = False
-        await asyncio.gather(self._udp.close(), self._tcp.close())
+        await self._listeners.close()
         self._background.close()
         self._upstreams.close()
         unsent, *_ = await asyncio.gather(self._publisher.close(_FLUSH_WITHIN), _end(background))
@@ -223,16 +234,13 @@ def _claim(directory: Path, settings: Settings) -> tuple[Counters, bytes]:
         raise StartError(str(error)) from error
 
 
-def _bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
-    made: list[socket.socket] = []
-    for kind, bind in (("udp", bind_udp), ("tcp", bind_tcp)):
-        try:
-            made.append(bind(address, port))
-        except OSError as error:
-            for open_socket in made:
-                open_socket.close()
-            raise StartError(f"{kind} port {address}:{port} cannot be bound: {_reason(error)}") from error
-    return made[0], made[1]
+def _bind(settings: Settings) -> list[tuple[Place, socket.socket, socket.socket]]:
+    places = [Place(settings.listen.address, settings.listen.port)]
+    places += [Place(listener.address, listener.port, listener.name) for listener in settings.listeners]
+    try:
+        return bind_places(places)
+    except BindError as error:
+        raise StartError(str(error)) from error
 
 
 def _reason(error: OSError) -> str:

@@ -37,6 +37,14 @@ class Listen(_Section, frozen=True):
     port: Port = 5300
 
 
+class NamedListen(_Section, frozen=True):
+    """One more place where queries are taken; tenants claim the clients that come in there by its name."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+    address: str
+    port: Port
+
+
 class Kafka(_Section, frozen=True):
     """bootstrap: ``host:port`` of one broker, or several with commas."""
 
@@ -81,6 +89,7 @@ class Settings(_Section, frozen=True):
     """Everything one worker is told.
 
     name: its slot, the ``source`` of its events; kept over restarts, used by one process at a time.
+    listeners: places beside `listen`.
     admin: ``address:port`` or ``unix:PATH`` of the admin endpoint; it knows no passwords, so keep it on loopback.
     directory: where counters, the policy snapshot and, unless pseudonym_key_file is given, the pseudonym key are kept.
     max_in_flight: queries waiting for upstream at a time; more are answered SERVFAIL.
@@ -88,6 +97,7 @@ class Settings(_Section, frozen=True):
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")] = "r1"
     listen: Listen = Listen()
+    listeners: list[NamedListen] = []
     admin: str = "127.0.0.1:9153"
     kafka: Kafka = Kafka()
     directory: str = ".nameward"
@@ -130,13 +140,26 @@ def parse_settings(document: object) -> Settings:
         settings = msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         raise ConfigError(_explained(str(error))) from error
-    try:
-        ip_address(settings.listen.address)
-    except ValueError:
-        raise ConfigError(f"listen.address: {settings.listen.address!r} is not an IP address") from None
+    _check_places(settings)
     parse_admin(settings.admin)
     parse_virtual(settings.virtual)
     return settings
+
+
+def _check_places(settings: Settings) -> None:
+    """Every place is an address, used once, under a name of its own."""
+    taken: dict[object, str] = {}
+    places: list[Listen | NamedListen] = [settings.listen, *settings.listeners]
+    for number, place in enumerate(places, -1):
+        path = f"listeners[{number}]" if number >= 0 else "listen"
+        try:
+            where = ip_address(place.address), place.port
+        except ValueError:
+            raise ConfigError(f"{path}.address: {place.address!r} is not an IP address") from None
+        if taken.setdefault(where, path) != path:
+            raise ConfigError(f"{path}: {place.address} port {place.port} is the place of {taken[where]} too")
+        if isinstance(place, NamedListen) and taken.setdefault(place.name, path) != path:
+            raise ConfigError(f"{path}.name: {place.name!r} is the name of {taken[place.name]} too")
 
 
 def parse_virtual(settings: VirtualSettings) -> Ranges:

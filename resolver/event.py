@@ -11,7 +11,7 @@ from resolver.columns import Template
 from resolver.mnemonics import class_name, rcode_name
 from resolver.policy.decision import Decision
 from resolver.query import Query, Record, Response
-from resolver.tenants import Asker
+from resolver.tenants import PLAIN, Arrival, Asker
 from schemas.domains import registered_domain
 
 CLOSED = Decision("deny")
@@ -29,6 +29,7 @@ class Visit:
         received_ns: Unix nanoseconds.
         epoch, version: of the policy that decides.
         asker: None for an unknown client.
+        arrival: what is known of the client beside its address.
     """
 
     query: Query
@@ -40,6 +41,7 @@ class Visit:
     version: str = ""
     asker: Asker | None = None
     decision: Decision = CLOSED
+    arrival: Arrival = PLAIN
 
 
 def template_of(visit: Visit, response: Response, wire: bytes | None, *, shown: str, age: int) -> Template:

@@ -22,7 +22,7 @@ from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, explain
 from resolver.policy.targets import explain_targets
 from resolver.query import Query, Response
-from resolver.tenants import Asker, Compiled, identify
+from resolver.tenants import PLAIN, Arrival, Asker, Compiled, identify
 
 _CLASS_IN = b"\0\1"
 _ANY = 255
@@ -64,7 +64,14 @@ def question(name: str, kind: str) -> Query:
 
 
 def explained(
-    compiled: Compiled, caches: Caches, client: str, query: Query, *, transport: str, now: float
+    compiled: Compiled,
+    caches: Caches,
+    client: str,
+    query: Query,
+    *,
+    transport: str,
+    now: float,
+    arrival: Arrival = PLAIN,
 ) -> dict[str, Any]:
     """The story of one query, as JSON can hold it.
 
@@ -75,6 +82,7 @@ def explained(
         query: what it would ask.
         transport: udp or tcp.
         now: Unix seconds.
+        arrival: what else is known of the client, such as the listener it would come in by.
 
     Raises:
         ValueError: if the client is no address or the transport neither.
@@ -89,7 +97,7 @@ def explained(
         "policy_version": compiled.version,
         "policy_epoch": compiled.epoch,
     }
-    asker = identify(compiled, client)
+    asker = identify(compiled, client, arrival)
     if asker is None:
         refused = "no tenant claims this client"
         return story | {

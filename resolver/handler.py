@@ -29,7 +29,7 @@ from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
 from resolver.query import Query, Response
 from resolver.resolution import Resolution
-from resolver.tenants import Asker, Compiled, UpstreamGroupView, identify
+from resolver.tenants import PLAIN, Arrival, Asker, Compiled, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
 
 Answering = Coroutine[None, None, bytes | None]
@@ -88,7 +88,14 @@ class Handler:
         self.ignored = 0
 
     def handle(
-        self, message: bytes, address: str, port: int, transport: str, received_ns: int  # noqa: ARG002 - part of who asks
+        self,
+        message: bytes,
+        address: str,
+        port: int,  # noqa: ARG002 - part of who asks
+        transport: str,
+        received_ns: int,
+        *,
+        arrival: Arrival = PLAIN,
     ) -> bytes | Answering | None:
         """Answer one message.
 
@@ -98,6 +105,7 @@ class Handler:
             port: the client's.
             transport: udp or tcp.
             received_ns: Unix nanoseconds.
+            arrival: what is known of the client beside its address.
 
         Returns:
             The answer, None where none is to be sent; or a coroutine of that when upstream must be asked.
@@ -107,7 +115,7 @@ class Handler:
         except NotAQueryError:
             self.ignored += 1
             return None
-        visit = Visit(query, message, address, transport, received_ns)
+        visit = Visit(query, message, address, transport, received_ns, arrival=arrival)
         try:
             found = self._find(visit, received_ns / 1e9, error)
             if isinstance(found, Lookup):
@@ -122,7 +130,7 @@ class Handler:
         compiled = self._policies.current
         visit.epoch = compiled.epoch
         visit.version = compiled.version
-        visit.asker = asker = identify(compiled, visit.address)
+        visit.asker = asker = identify(compiled, visit.address, visit.arrival)
         if asker is None:
             return Response(RefusedError.rcode, "policy")  # closed by default
         visit.decision = _ALLOW

@@ -17,8 +17,7 @@ from prometheus_client.metrics_core import Metric
 from resolver.answers.upstream import BUCKETS, Upstreams
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
-from resolver.listeners.stream import StreamListener
-from resolver.listeners.udp import UdpListener
+from resolver.listeners.places import Listeners
 from resolver.policy.store import PolicyStore
 from resolver.publisher import Publisher
 from resolver.resolution import Resolution
@@ -35,8 +34,7 @@ class Parts:
     fastpath: FastPath
     handler: Handler
     upstreams: Upstreams
-    udp: UdpListener
-    tcp: StreamListener
+    listeners: Listeners
 
 
 class WorkerMetrics:
@@ -93,7 +91,7 @@ class WorkerMetrics:
         yield _counter(
             "nameward_cache_stale", "questions upstream failed at, answered by what it said earlier", resolution.stale
         )
-        yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath.entries))
+        yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath))
         slow = self._parts.publisher.slow
         yield _counter(
             "nameward_fastpath_hits",
@@ -102,15 +100,14 @@ class WorkerMetrics:
         )
 
     def _listeners(self) -> Iterator[Metric]:
-        handler, udp, tcp = self._parts.handler, self._parts.udp, self._parts.tcp
+        handler, udp, tcp = self._parts.handler, self._parts.listeners.udp, self._parts.listeners.tcp
         yield _gauge("nameward_queries_in_flight", "queries waiting for upstream", handler.in_flight)
         yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
-        yield _counter("nameward_udp_unsent", "answers the socket did not take", udp.unsent)
-        yield _gauge("nameward_tcp_connections", "open TCP connections", tcp.open)
-        yield _counter(
-            "nameward_tcp_refused", "TCP connections closed at once because there were too many", tcp.refused
-        )
-        yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", tcp.cut)
+        yield _counter("nameward_udp_unsent", "answers the socket did not take", sum(one.unsent for one in udp))
+        yield _gauge("nameward_tcp_connections", "open TCP connections", sum(one.open for one in tcp))
+        refused, cut = sum(one.refused for one in tcp), sum(one.cut for one in tcp)
+        yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", refused)
+        yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", cut)
 
     def _upstreams(self) -> Iterator[Metric]:
         asked = CounterMetricFamily("nameward_upstream_attempts", "questions to a server", labels=["upstream"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from resolver.fastpath import FastPath
 from resolver.handler import Handler, Offer, Policies
+from resolver.tenants import PLAIN, Arrival
 
 _BURST = 64
 _BUFFER = 4 << 20
@@ -52,6 +53,7 @@ class UdpListener:
         policies: for the epoch under which a known answer must have been decided.
         offer: takes the event of a known answer.
         clock: Unix time in nanoseconds.
+        arrival: what is known of every client that comes in here.
     """
 
     def __init__(  # noqa: PLR0917 - each is a part of its own
@@ -62,9 +64,10 @@ class UdpListener:
         policies: Policies,
         offer: Offer,
         clock: Callable[[], int],
+        arrival: Arrival = PLAIN,
     ) -> None:
         self._socket, self._handler, self._fastpath = bound, handler, fastpath
-        self._policies, self._offer, self._clock = policies, offer, clock
+        self._policies, self._offer, self._clock, self._arrival = policies, offer, clock, arrival
         self._waiting: set[asyncio.Task[bytes | None]] = set()
         self._loop = asyncio.get_running_loop()
         self.unsent = 0
@@ -85,7 +88,8 @@ class UdpListener:
 
     def _drain(self) -> None:
         receive, send, clock, offer = self._socket.recvfrom, self._socket.sendto, self._clock, self._offer
-        known_answers, policies, renew = self._fastpath.entries.get, self._policies, self._fastpath.renew
+        policies, renew = self._policies, self._fastpath.renew
+        known_answers = self._fastpath.table(self._arrival.listener).get
         before = clock()
         for _ in range(_BURST):
             try:
@@ -113,7 +117,7 @@ class UdpListener:
                 before = clock()
 
     def _pass_on(self, message: bytes, client: Any, received_ns: int) -> None:  # noqa: ANN401 - a socket address
-        answer = self._handler.handle(message, client[0], client[1], "udp", received_ns)
+        answer = self._handler.handle(message, client[0], client[1], "udp", received_ns, arrival=self._arrival)
         if isinstance(answer, bytes):
             self._send(answer, client)
         elif answer is not None:

@@ -16,6 +16,7 @@ admin: unix:/run/r7.sock
 kafka: {bootstrap: "kafka1:9092,kafka2:9092"}
 directory: /var/lib/nameward
 publisher: {flush_ms: 50, batch_events: 500, max_events: 5000, max_bytes: 2097152}
+listeners: [{name: edge, address: 192.0.2.1, port: 53}, {name: side, address: "::1", port: 54}]
 cache: {entries: 10, fast_entries: 20}
 virtual: {ipv4: 198.18.0.0/15, ipv6: "fd12:3456:789a::/48"}
 tcp: {connections: 10, per_client: 2, in_flight: 3, message: 512, idle: 1.5, stalled: 2}
@@ -39,6 +40,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     settings = load_settings(file)
     assert (settings.name, settings.listen.port, settings.kafka.bootstrap) == ("r7", 53, "kafka1:9092,kafka2:9092")
     assert (settings.publisher.flush_ms, settings.cache.fast_entries, settings.tcp.idle) == (50, 20, 1.5)
+    assert [(place.name, place.address, place.port) for place in settings.listeners] == [
+        ("edge", "192.0.2.1", 53),
+        ("side", "::1", 54),
+    ]
     assert parse_admin(settings.admin) == Path("/run/r7.sock")
     assert [str(network) for network in astuple(parse_virtual(settings.virtual))] == ["198.18.0.0/15", "fd12:3456:789a::/48"]
 
@@ -61,6 +66,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("admin: '127.0.0.1:0'", r"admin: .* is neither"),
         ("publisher: {flush_ms: 1000}", r"publisher\.flush_ms: expected `int` <= 250"),
         ("tcp: {idle: 0}", r"tcp\.idle: expected `float` > 0"),
+        ("listeners: [{address: 127.0.0.1, port: 53}]", r"listeners\[0\]: object missing required field `name`"),
+        ("listeners: [{name: Edge, address: 127.0.0.1, port: 53}]", r"listeners\[0\]\.name: expected `str` matching regex"),
+        ("listeners: [{name: edge, address: all, port: 53}]", r"listeners\[0\]\.address: 'all' is not an IP address"),
+        (
+            "listeners: [{name: edge, address: 127.0.0.1, port: 5300}]",
+            r"listeners\[0\]: 127\.0\.0\.1 port 5300 is the place of listen too",
+        ),
+        (
+            "listeners: [{name: a, address: 127.0.0.1, port: 53}, {name: a, address: 127.0.0.2, port: 53}]",
+            r"listeners\[1\]\.name: 'a' is the name of listeners\[0\] too",
+        ),
         ("- a list", r"the document: expected `object`"),
         ("name: [", r"are not YAML: .*line 1"),
     ],

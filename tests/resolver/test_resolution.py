@@ -72,7 +72,7 @@ async def test_the_fast_path_takes_part() -> None:
     path = Path()
     for _ in range(2):
         await path.raw(ask(WWW))
-    known = path.fastpath.entries[CLIENT, ask(WWW)[2:]]
+    known = path.fastpath.table()[CLIENT, ask(WWW)[2:]]
     for _ in range(5):
         path.now += 40
         assert path.fastpath.renew(known, path.clock())
@@ -80,7 +80,7 @@ async def test_the_fast_path_takes_part() -> None:
     assert not path.fastpath.renew(known, path.clock())
     await times(path, 1)
     assert path.resolution.renewals == 1
-    known = path.fastpath.entries[CLIENT, ask(WWW)[2:]]
+    known = path.fastpath.table()[CLIENT, ask(WWW)[2:]]
     assert path.clock() < known.until_ns, "until the renewed answer is there the old one is repeated"
 
 
@@ -131,7 +131,7 @@ async def test_a_stale_answer_stands_in(failure: str) -> None:
     assert {ede_of(answer) for answer in answers} == {(3, "")}
     assert [event.answer_source for event in path.events] == ["upstream", "stale", "stale", "stale", "stale"]
     assert (len(path.upstream.asked), path.resolution.stale) == (2, 1)
-    assert (CLIENT, ask(WWW, edns=True)[2:]) in path.fastpath.entries
+    assert (CLIENT, ask(WWW, edns=True)[2:]) in path.fastpath.table()
 
 
 async def test_a_stale_name_error_says_so() -> None:

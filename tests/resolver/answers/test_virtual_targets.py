@@ -152,7 +152,7 @@ async def test_chance_is_not_repeated() -> None:
     resolver.draws.extend([0.9])
     answers = [str((await resolver.get("split.internal")).rr[0].rdata) for _ in range(6)]
     assert answers == ["192.0.2.11", "192.0.2.12"] * 3
-    assert resolver.fastpath.entries == {}
+    assert resolver.fastpath.table() == {}
 
 
 async def test_sticky_answers_are_repeated() -> None:
@@ -162,7 +162,7 @@ async def test_sticky_answers_are_repeated() -> None:
     answers = [str((await resolver.get("sticky.internal", client=client)).rr[0].rdata) for client in clients]
     assert set(answers) == {"192.0.2.11", "192.0.2.12"}
     assert [str((await resolver.get("sticky.internal", client=client)).rr[0].rdata) for client in clients] == answers
-    assert len(resolver.fastpath.entries) >= len(clients)
+    assert len(resolver.fastpath.table()) >= len(clients)
 
 
 def signal(subject: str, seconds: float) -> ContextSignal:
@@ -185,7 +185,7 @@ async def test_signals_move_answers() -> None:
     other = str((await resolver.get("sticky.internal", client=client)).rr[0].rdata)
     assert {before, other} == {"192.0.2.11", "192.0.2.12"}
     await resolver.raw(message, client)
-    known = resolver.fastpath.entries[client, message[2:]]
+    known = resolver.fastpath.table()[client, message[2:]]
     assert known.end == NOW + 30
     resolver.now += 31
     assert str((await resolver.get("sticky.internal", client=client)).rr[0].rdata) == before

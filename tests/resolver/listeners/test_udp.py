@@ -12,17 +12,19 @@ import pytest_asyncio
 from dnslib import DNSRecord
 
 from resolver.listeners.udp import UdpListener, bind_udp
+from resolver.tenants import Arrival
 from tests.resolver.path import Path, ask, texts
 
 
 class Served:
-    """A path behind a real socket."""
+    """A path behind a real socket; of another one too, when it is given, which comes in by a named listener."""
 
-    def __init__(self) -> None:
-        self.path = Path()
+    def __init__(self, path: Path | None = None, listener: str = "") -> None:
+        self.path = path or Path()
         bound = bind_udp("127.0.0.1", 0)
         self.port = bound.getsockname()[1]
-        self.listener = UdpListener(bound, self.path.handler, self.path.fastpath, self.path.store, self.path.offer, self.path.clock)
+        of = self.path
+        self.listener = UdpListener(bound, of.handler, of.fastpath, of.store, of.offer, of.clock, Arrival(listener))
         self.listener.start()
 
     def client(self, address: str = "127.0.1.1") -> socket.socket:
@@ -76,6 +78,26 @@ async def test_tenants_by_address(served: Served) -> None:
                 answer = await exchange(client, ask("portal.internal"))
                 seen.append((answer.header.rcode, [str(record.rdata) for record in answer.rr]))
     assert seen == [(0, ["10.1.0.1", "10.1.0.2"]), (0, ["10.2.0.1"]), (5, [])] * 3
+
+
+async def test_listeners_are_not_mixed(served: Served) -> None:
+    """The same client with the same bytes at two listeners is two tenants' client, on the fast path too."""
+    served.path.apply("""
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {name: globex}
+spec: {default: allow, clients: [{subnets: [127.0.2.0/24]}, {listeners: [edge]}]}
+""")
+    edge = Served(served.path, "edge")
+    seen = []
+    for _ in range(4):
+        for here in (served, edge):
+            with here.client() as client:
+                answer = await exchange(client, ask("portal.internal"))
+                seen.append([str(record.rdata) for record in answer.rr])
+    await edge.listener.close()
+    assert seen == [["10.1.0.1", "10.1.0.2"], ["10.2.0.1"]] * 4
+    assert [(len(served.path.fastpath.table(name))) for name in ("", "edge")] == [1, 1]
 
 
 async def test_a_swap_voids_the_fast_path(served: Served) -> None:
