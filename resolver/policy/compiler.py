@@ -14,11 +14,12 @@ from resolver.policy.address_names import Settlement
 from resolver.policy.addresses import DEFAULT_RANGES, Ranges
 from resolver.policy.conflicts import Parts, Problem, find_conflicts
 from resolver.policy.discovery import compile_discovery
-from resolver.policy.domain_sets import SetContents, compile_domain_set, filled
+from resolver.policy.domain_sets import compile_domain_set, filled
 from resolver.policy.egress import compile_egress
 from resolver.policy.reading import Report, parse_patterns
 from resolver.policy.rules import compile_policy_rules
 from resolver.policy.services import compile_service
+from resolver.policy.set_contents import SetContents
 from resolver.policy.signals import SignalBoard
 from resolver.policy.tenancy import compile_tenancy
 from resolver.policy.views import Sorted, Views, sort_objects

@@ -16,12 +16,13 @@ class AnswerForm:
     """How a deny or a redirect is answered.
 
     Attributes:
-        form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop``, ``addresses`` (a sinkhole) or ``cname`` (of
-            a redirect).
+        form: ``nxdomain`` (with SOA), ``nodata``, ``refused``, ``drop``, ``addresses`` (a sinkhole), ``records``
+            (local data), ``cname`` (of a redirect) or ``truncated`` (come again over TCP).
         addresses: for form addresses, in presentation format, both families mixed.
         target: for form cname, lower case without final dot.
         ttl: seconds, of the records and of the SOA.
         ede: RFC 8914 code, NO_EDE (-1) for none.
+        records: for form records, type and data.
     """
 
     form: str
@@ -29,6 +30,7 @@ class AnswerForm:
     target: str = ""
     ttl: int = 30
     ede: int = NO_EDE
+    records: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

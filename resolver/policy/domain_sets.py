@@ -8,30 +8,15 @@ This module must not know rules, files or the path.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from resolver.policy.patterns import PatternIndex, suffixes
 from resolver.policy.reading import Report, parse_patterns
+from resolver.policy.rpz import Zone
+from resolver.policy.set_contents import SetContents, build_index, open_index
 from schemas.objects import DomainSet, SetFile
 
 _SOURCES = "expected one of names, file and zone"
-
-
-class Names(Protocol):
-    """Patterns a name can be held against; falsy when there are none."""
-
-    def __bool__(self) -> bool: ...
-    def holds(self, names: list[str]) -> bool:
-        """Whether any pattern matches the name, given as its suffixes (see patterns.suffixes)."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SetContents:
-    """What a file or a zone holds. troubles: what is wrong in it, each with its place; the rest stands."""
-
-    names: Names = field(default_factory=PatternIndex)
-    troubles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +34,11 @@ class DomainSetEntry:
         """Whether a lower-case name without final dot is in the set."""
         return self.contents.names.holds(suffixes(qname))
 
+    @property
+    def rpz(self) -> Zone | None:
+        """The response policy zone it is, if it is one."""
+        return self.contents.zone
+
     def holds(self, names: list[str]) -> bool:
         """The same for a name given as its suffixes, which the path has at hand."""
         return self.contents.names.holds(names)
@@ -62,6 +52,11 @@ def compile_domain_set(obj: DomainSet, report: Report) -> DomainSetEntry:
         report("spec", f"{_SOURCES}, got {' and '.join(given) or 'none'}")
     if spec.file is not None:
         return DomainSetEntry(name, SetContents(), spec.file)
+    if spec.zone:
+        contents = open_index(b"".join(build_index(spec.zone.encode(), "rpz")), "zone")
+        for trouble in contents.troubles:
+            report("spec.zone", trouble)
+        return DomainSetEntry(name, contents)
     patterns = parse_patterns(spec.names, "spec.names", report)
     return DomainSetEntry(name, SetContents(PatternIndex((pattern, True) for pattern in patterns)))
 
