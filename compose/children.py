@@ -72,6 +72,7 @@ def _resolver(layout: Layout, name: str) -> Child:
         "admin": f"unix:{socket_of(layout, name)}",
         "kafka": {"bootstrap": str(layout.kafka)},
         "directory": str(layout.directory),
+        "domain_sets": str(layout.directory / "domain-sets"),
     }
 
     async def serves(process: Process) -> bool:

@@ -40,6 +40,8 @@ from resolver.policy_feed import PolicyFeed
 from resolver.privacy import ClientView
 from resolver.publisher import Limits, Publisher
 from resolver.resolution import Resolution
+from resolver.set_files import SetFiles
+from resolver.set_place import Places
 from resolver.tenants import Arrival
 from schemas.topics import EVENTS
 
@@ -80,8 +82,14 @@ class Worker:
             Limits(limits.flush_ms, limits.batch_events, limits.max_events, limits.max_bytes),
         )
         self._store = PolicyStore(parse_virtual(settings.virtual))
+        root = Path(settings.domain_sets) if settings.domain_sets else None
         self._feed = PolicyFeed(
-            self._store, name=name, epoch=self._counters.epoch, bootstrap=kafka, snapshot=directory / "policy.snapshot"
+            self._store,
+            name=name,
+            epoch=self._counters.epoch,
+            bootstrap=kafka,
+            snapshot=directory / "policy.snapshot",
+            files=SetFiles(self._store, Places(root, directory / "sets")),
         )
         self._upstreams = Upstreams()
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
@@ -158,6 +166,8 @@ class Worker:
         """Take queries once a policy is in force, or after a while without one: then every client is refused."""
         first = [asyncio.ensure_future(event.wait()) for event in (self._feed.loaded, stop)]
         await asyncio.wait(first, timeout=_POLICY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        while self._feed.busy and not any(waiting.done() for waiting in first):  # big sets take a while, once
+            await asyncio.wait(first, timeout=_POLICY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         for waiting in first:
             waiting.cancel()
         if stop.is_set():

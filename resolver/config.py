@@ -92,6 +92,7 @@ class Settings(_Section, frozen=True):
     listeners: places beside `listen`.
     admin: ``address:port`` or ``unix:PATH`` of the admin endpoint; it knows no passwords, so keep it on loopback.
     directory: where counters, the policy snapshot and, unless pseudonym_key_file is given, the pseudonym key are kept.
+    domain_sets: directory of the files that domain sets name; without one such sets stay empty.
     max_in_flight: queries waiting for upstream at a time; more are answered SERVFAIL.
     """
 
@@ -106,6 +107,7 @@ class Settings(_Section, frozen=True):
     tcp: TcpSettings = TcpSettings()
     virtual: VirtualSettings = VirtualSettings()
     pseudonym_key_file: str = ""
+    domain_sets: str = ""
     max_in_flight: Annotated[int, Meta(ge=1)] = 4096
 
 

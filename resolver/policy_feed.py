@@ -13,7 +13,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from math import inf
 from pathlib import Path
 from time import time
 
@@ -23,6 +22,8 @@ from aiokafka.errors import KafkaError
 from resolver.policy.store import PolicyStore, SnapshotError
 from resolver.policy_place import Place, put_object, put_overlay
 from resolver.policy_status import StatusPublisher
+from resolver.policy_swap import Swapper
+from resolver.set_files import SetFiles
 from resolver.signal_feed import SignalFeed
 from schemas.topics import OBJECTS, OVERLAYS
 
@@ -46,10 +47,11 @@ class PolicyFeed:
         epoch: start of this process, Unix milliseconds.
         bootstrap: host:port of the broker.
         snapshot: file that outlives the process; workers of one directory may share it.
+        files: reads the files of domain sets; None reads none.
         clock: Unix seconds.
 
     Attributes:
-        loaded: set once there is a policy from the snapshot or the topics.
+        loaded: set once there is a policy from the snapshot or the topics, its files read.
         connected: whether the topics are being followed at the moment.
     """
 
@@ -61,6 +63,7 @@ class PolicyFeed:
         epoch: int,
         bootstrap: str,
         snapshot: Path,
+        files: SetFiles | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self.loaded = asyncio.Event()
@@ -72,7 +75,7 @@ class PolicyFeed:
         self._clock = clock
         self._status = StatusPublisher(store, name=name, epoch=epoch, bootstrap=bootstrap, clock=clock)
         self._signals = SignalFeed(store, bootstrap=bootstrap, clock=clock)
-        self._expiry = inf
+        self._swapper = Swapper(store, files, clock)
         self._unsaved = asyncio.Event()
         self._objects = Place(TopicPartition(OBJECTS.name, 0), partial(put_object, store), store.forget_objects)
         self._overlays = Place(TopicPartition(OVERLAYS.name, 0), partial(put_overlay, store), store.forget_overlays)
@@ -88,9 +91,14 @@ class PolicyFeed:
             return
         self._objects.next, self._overlays.next = self._store.objects_offset, self._store.overlays_offset
         self._store.objects_offset = self._store.overlays_offset = 0
-        self._expiry = self._store.next_expiry(self._clock())
-        if self._store.objects:
+        self._swapper.expiry = self._store.next_expiry(self._clock())
+        if self._store.objects and not self._store.files_wanted():
             self.loaded.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a policy waits for files that are still being read."""
+        return self._swapper.busy
 
     async def run(self) -> None:
         """Follow the topics until cancelled; a broker that is away is waited for."""
@@ -101,6 +109,10 @@ class PolicyFeed:
             tasks.create_task(self._keep_snapshot())
             tasks.create_task(self._keep_current())
             tasks.create_task(self._signals.run())
+            if self._store.objects:
+                await self._swap()
+                self.loaded.set()
+            tasks.create_task(self._swapper.follow_files(self._status.due.set))
             await self._follow_for_ever()
 
     async def _follow_for_ever(self) -> None:
@@ -172,8 +184,8 @@ class PolicyFeed:
         for place in places:
             place.deliver()
         if places:
-            self._note_offsets()
-            self._swap()
+            await self._swap()
+            self._note_offsets()  # not before it is in force
             self._unsaved.set()
         if not self._objects.anew:
             self.loaded.set()
@@ -190,21 +202,16 @@ class PolicyFeed:
         self._store.overlays_offset = 0 if self._overlays.anew else self._overlays.next
         self._status.due.set()
 
-    def _swap(self) -> None:
-        now = self._clock()
-        before = self._store.refusals
-        refusals = self._store.swap(now)
-        self._expiry = self._store.next_expiry(now)
-        for refusal in refusals:
-            if refusal not in before:
-                _LOG.warning("refused %s: %s", refusal.key, refusal.error)
+    async def _swap(self) -> None:
+        await self._swapper.swap()
+        self._status.due.set()
 
     async def _keep_current(self) -> None:
         """Swap when something in force expires, also while the broker is away, and when a signal in use came."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            if self._clock() >= self._expiry or self._store.signals.due:
-                self._swap()
+            if self._clock() >= self._swapper.expiry or self._store.signals.due:
+                await self._swap()
 
     async def _keep_snapshot(self) -> None:
         while True:

@@ -6,6 +6,7 @@ settings, whatever ``..`` or link stands in it.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import stat
@@ -62,9 +63,11 @@ class Places:
                 raise PlaceError(wrong)
             found = path.stat()
         except OSError as error:
-            outside = not Path(os.path.normpath(self.root / file.path)).is_relative_to(self.root)
-            raise PlaceError(wrong if outside else f"{file.path}: {_reason(error)}") from error
-        except (ValueError, RuntimeError) as error:  # a NUL in the path, a loop of links
+            inside = Path(os.path.normpath(self.root / file.path)).is_relative_to(self.root)
+            if not inside or error.errno == errno.ELOOP:
+                raise PlaceError(wrong) from error
+            raise PlaceError(f"{file.path}: {_reason(error)}") from error
+        except (ValueError, RuntimeError) as error:  # a NUL in the path; links in a circle, before Python 3.13
             raise PlaceError(wrong) from error
         if not stat.S_ISREG(found.st_mode):
             raise PlaceError(f"{file.path}: no regular file")
@@ -94,7 +97,7 @@ class Places:
         try:
             with path.open("rb") as source:
                 os.utime(source.fileno())  # still in use
-                return open_index(mmap.mmap(source.fileno(), 0, prot=mmap.PROT_READ), file.path)
+                return open_index(memoryview(mmap.mmap(source.fileno(), 0, prot=mmap.PROT_READ)), file.path)
         except FileNotFoundError:
             return None
         except (DamagedIndexError, ValueError):  # not what this program wrote

@@ -6,17 +6,18 @@ stands nothing a query could wait for. Pure: bytes, objects and `now` in, refusa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
 import msgspec
 
 from resolver.policy.addresses import DEFAULT_RANGES, Ranges
 from resolver.policy.compiler import Memo, Problem, check_overlay, compile_policy, overlay_key, verify
+from resolver.policy.set_contents import SetContents
 from resolver.policy.signal_book import SignalBook
 from resolver.policy.signals import kinds_in_use
 from resolver.tenants import Compiled, SubnetIndex
-from schemas.objects import PolicyObject, encode_object
+from schemas.objects import DomainSet, PolicyObject, SetFile, encode_object
 from schemas.signals import ContextSignal, Overlay, Refusal, encode_signal
 
 
@@ -75,6 +76,8 @@ class PolicyStore:
         self._overlay_problems: dict[str, list[Problem]] = {}
         self._memo = Memo(ranges)
         self._object_refusals: list[Refusal] = []
+        self._files: dict[SetFile, SetContents] = {}
+        self._file_troubles: dict[SetFile, str] = {}
         self._changed = True
 
     @property
@@ -122,6 +125,33 @@ class PolicyStore:
         """Refuse an overlay that could not even be read; the last good one stays."""
         self._overlay_problems[tenant] = [Problem(overlay_key(tenant), "", error)]
 
+    def files_wanted(self) -> set[SetFile]:
+        """Files that domain sets name, those wanted and those in force."""
+        objects = (*self._wanted.values(), *self._good.values())
+        return {obj.spec.file for obj in objects if isinstance(obj, DomainSet) and obj.spec.file is not None}
+
+    def put_file(self, file: SetFile, contents: SetContents | None, trouble: str) -> None:
+        """What a file of domain sets holds from the next swap on; None leaves what it held, trouble says why."""
+        if contents is not None:
+            self._files[file] = contents
+        self._file_troubles[file] = trouble
+
+    def forget_file(self, file: SetFile) -> None:
+        """No set names this file any more."""
+        self._files.pop(file, None)
+        self._file_troubles.pop(file, None)
+
+    def _file_refusals(self) -> Iterator[Refusal]:
+        for key, obj in self._good.items() if self._files or self._file_troubles else ():
+            if not isinstance(obj, DomainSet) or (file := obj.spec.file) is None:
+                continue
+            contents, trouble = self._files.get(file), self._file_troubles.get(file, "it is still being read")
+            if trouble:
+                state = "the set is empty until then" if contents is None else "what it held last stays in force"
+                yield Refusal(key=key, error=f"spec.file.path: {trouble}; {state}")
+            for line in contents.troubles if contents else ():
+                yield Refusal(key=key, error=f"spec.file.path: {line}")
+
     def put_signal(self, signal: ContextSignal, now: float) -> None:
         """Hold a context signal; it is in force from the next swap on, which `signals.due` asks for if it is used.
 
@@ -143,6 +173,13 @@ class PolicyStore:
 
     def swap(self, now: float) -> list[Refusal]:
         """Put in force what is wanted, as far as it is right; returns what was refused and why."""
+        for _ in self.swapping(now):
+            pass
+        return self.refusals
+
+    def swapping(self, now: float) -> Iterator[None]:
+        """The same in slices, so that others have their turn between two; what is in force changes in the last one."""
+        yield
         if self._changed:
             self._good, refused = _acceptable(self._wanted, self._good, self._memo)
             unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
@@ -151,7 +188,7 @@ class PolicyStore:
             self.signals.use(kinds_in_use(self._good.values()))
             self._changed = False
         wrong_overlays = [_refusal(problem) for problems in self._overlay_problems.values() for problem in problems]
-        self.refusals = self._object_refusals + wrong_overlays
+        self.refusals = [*self._object_refusals, *wrong_overlays, *self._file_refusals()]
         version = _version(self._digest, self._overlays)
         self.current = compile_policy(
             self._good,
@@ -161,8 +198,8 @@ class PolicyStore:
             version=version,
             epoch=self.epoch + 1,
             memo=self._memo,
+            files=self._files,
         )
-        return self.refusals
 
     def next_expiry(self, now: float) -> float:
         """Unix seconds at which the first overlay entry or signal in force expires; inf for none."""
