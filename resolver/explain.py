@@ -13,9 +13,10 @@ from resolver.answers.cached import answer_cached
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.search import search_for
 from resolver.answers.virtual import answer_virtual
 from resolver.cache import Caches
-from resolver.errors import NoUpstreamError, RefusedError, ResolutionError
+from resolver.errors import NoUpstreamError, Rcode, RefusedError, ResolutionError
 from resolver.mnemonics import rcode_name, type_number
 from resolver.names import name_wire
 from resolver.policy.decision import Decision
@@ -26,6 +27,7 @@ from resolver.tenants import PLAIN, Arrival, Asker, Compiled, identify
 
 _CLASS_IN = b"\0\1"
 _ANY = 255
+_MISSING = rcode_name(Rcode.NXDOMAIN)
 
 
 def _no_luck() -> float:
@@ -108,6 +110,7 @@ def explained(
             "why": refused,
             "rules": [],
         }
+    query, tried = _searched(asker, caches, query, transport, now)
     decision = decide(asker, query.qname, query.qtype_name, transport, now)
     considered = [asdict(item) for item in explain(asker, query.qname, query.qtype_name, transport, now)]
     return story | {
@@ -121,9 +124,31 @@ def explained(
         "log": decision.log,
         "audits": [asdict(audit) for audit in decision.audits],
         "rules": considered,
+        "search": tried,
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
         **_answer(asker, caches, decision, query, now),
     }
+
+
+def _searched(
+    asker: Asker, caches: Caches, query: Query, transport: str, now: float
+) -> tuple[Query, list[dict[str, Any]]]:
+    """The name that a search for this one comes to, as far as that is known without asking; and every name tried."""
+    search = search_for(asker.tenant.search, query) if asker.tenant.search else None
+    if search is None:
+        return query, []
+    tried: list[dict[str, Any]] = []
+    denied: Query | None = None
+    for one in (lookup.query for lookup in search.tries):
+        decision = decide(asker, one.qname, one.qtype_name, transport, now)
+        answer = _answer(asker, caches, decision, one, now)
+        found = {key: answer.get(key, "") for key in ("answer_source", "rcode", "ede_text")}
+        tried.append({"name": one.qname, "verdict": decision.verdict, "rule": decision.rule, **found})
+        unasked = asker.tenant.upstream_for(one.qname, decision.route) is None
+        if found["rcode"] != _MISSING and not (found["answer_source"] == "error" and unasked):
+            return one, tried
+        denied = denied or (one if decision.form is not None else None)
+    return denied or query, tried
 
 
 def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Protocol
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.search import MOST_QUESTIONS, Search, search_for
 from resolver.answers.virtual import Enclosing, answer_virtual
 from resolver.columns import Template
 from resolver.errors import (
@@ -19,6 +20,7 @@ from resolver.errors import (
     NotAQueryError,
     NoUpstreamError,
     OverloadError,
+    Rcode,
     RefusedError,
     ResolutionError,
     UpstreamError,
@@ -27,7 +29,7 @@ from resolver.event import Visit, template_of
 from resolver.fastpath import FastPath
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
-from resolver.query import Query, Response
+from resolver.query import Response
 from resolver.resolution import Resolution
 from resolver.tenants import PLAIN, Arrival, Asker, Compiled, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
@@ -128,6 +130,8 @@ class Handler:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
         query = visit.query
         compiled = self._policies.current
+        if visit.epoch != compiled.epoch:
+            visit.search = None
         visit.epoch = compiled.epoch
         visit.version = compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
@@ -137,13 +141,44 @@ class Handler:
         if error is not None:
             raise error
         check_servable(query)
+        if visit.search is None and asker.tenant.search:
+            visit.search = search_for(asker.tenant.search, query)
+        if visit.search is not None:
+            return self._searched(visit, asker, now)
+        return self._tried(visit, asker, Lookup(query), now)
+
+    def _searched(self, visit: Visit, asker: Asker, now: float, found: Response | None = None) -> Response | Lookup:
+        """The tenant's search list, one name after the other until one exists. found: what the one that is on got."""
+        search: Search = visit.search
+        while True:
+            answer = found or self._search_step(visit, asker, search, now)
+            if isinstance(answer, Lookup):
+                return answer
+            settled = search.settle(visit.decision, answer)
+            if settled is not None:
+                visit.decision, answer = settled
+                return answer
+            found = None
+
+    def _search_step(self, visit: Visit, asker: Asker, search: Search, now: float) -> Response | Lookup:
+        try:
+            return self._tried(visit, asker, search.lookup, now)
+        except NoUpstreamError:
+            if search.last:
+                raise
+            return Response(Rcode.NXDOMAIN, "error")  # nobody there could say that it exists
+
+    def _tried(self, visit: Visit, asker: Asker, start: Lookup, now: float) -> Response | Lookup:
+        """One name: the client's, or one of its tenant's search list."""
+        query = start.query
         visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
         if decision.form is not None:
-            found = self._follow(asker, query, answer_by_policy(query, decision, decision.form), now)
+            query, start = visit.query, Lookup(visit.query)
+            found = self._follow(asker, start, answer_by_policy(query, decision, decision.form), now)
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = self._follow(asker, query, answer_virtual(asker, query, now, self._draw), now)
+            found = self._follow(asker, start, answer_virtual(asker, query, now, self._draw), now)
         if isinstance(found, Lookup):
             cached = self._resolution.known(asker.tenant, self._group(visit, asker, found), found.query, now)
             if cached is None:
@@ -151,8 +186,8 @@ class Handler:
             found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
         return self._inspected(visit, asker, found, now)
 
-    def _follow(self, asker: Asker, query: Query, found: Response | Alias | None, now: float) -> Response | Lookup:
-        return follow(asker, Lookup(query), found, now, self._draw)
+    def _follow(self, asker: Asker, start: Lookup, found: Response | Alias | None, now: float) -> Response | Lookup:
+        return follow(asker, start, found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         self.in_flight += 1
@@ -165,13 +200,15 @@ class Handler:
         return self._finish(visit, found, self._clock())
 
     async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
-        """Ask, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
+        """Ask, inspect, search on; if policy changed meanwhile, decide again: nothing old is served after a swap."""
         if not visit.query.rd:
             # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
             raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
         if self.in_flight > self._max_in_flight:
             raise OverloadError
-        for _ in range(_TRIES):
+        for _ in range(_TRIES if visit.search is None else _TRIES + MOST_QUESTIONS):
+            if visit.search is not None:
+                visit.search.count_question()
             asker = visit.asker
             assert asker is not None  # noqa: S101 - only a tenant's query comes here
             group = self._group(visit, asker, lookup)
@@ -179,8 +216,11 @@ class Handler:
             now = self._clock() / 1e9
             if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
-                return self._inspected(visit, asker, answer, now)
-            found = self._find(visit, now)
+                found: Response | Lookup = self._inspected(visit, asker, answer, now)
+                if visit.search is not None and isinstance(found, Response):
+                    found = self._searched(visit, asker, now, found)
+            else:
+                found = self._find(visit, now)
             if isinstance(found, Response):
                 return found
             lookup = found
@@ -197,7 +237,8 @@ class Handler:
         if visit.decision.form is None and found.records:
             visit.decision = decision = inspect(asker, visit.decision, found.records, now)
             if decision.form is not None:
-                denied = self._follow(asker, visit.query, answer_by_policy(visit.query, decision, decision.form), now)
+                start, form = Lookup(visit.query), decision.form
+                denied = self._follow(asker, start, answer_by_policy(visit.query, decision, form), now)
                 if isinstance(denied, Response):
                     return denied
                 raise NoUpstreamError  # a redirect after the fact may lead to virtual names only

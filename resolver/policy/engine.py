@@ -34,7 +34,20 @@ def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float
         now: Unix seconds.
     """
     rules = [rule for rule in _named(asker, qname) if _applies(rule, asker, qtype_name, transport)]
+    if asker.tenant.search:
+        rules = _seen_through(rules, asker, qname, qtype_name, transport)
     return _Walk(asker, now).run(rules)
+
+
+def _seen_through(
+    rules: list[CompiledRule], asker: Asker, qname: str, qtype_name: str, transport: str
+) -> list[CompiledRule]:
+    """These rules and those for the name without its search suffix: what was asked before one was put behind it."""
+    exempt = asker.tenant.exempt.matches(qname)
+    for bare in asker.tenant.search.without(qname):
+        found = [rule for rule in _named(asker, bare) if not (exempt and rule.tier == "overlay")]
+        rules += [rule for rule in found if _applies(rule, asker, qtype_name, transport)]
+    return sorted(dict.fromkeys(rules), key=_order)
 
 
 def _named(asker: Asker, qname: str) -> list[CompiledRule]:

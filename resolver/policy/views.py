@@ -168,4 +168,5 @@ def _view(
         rest=tenancy.rest,
         signals=signals,
         caching=spec.caching,
+        search=tenancy.search,
     )
