@@ -6,7 +6,6 @@ Made when the answer is rendered; the publisher adds time and latency. This modu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from resolver.columns import Template
 from resolver.mnemonics import class_name, rcode_name
@@ -31,7 +30,6 @@ class Visit:
         epoch, version: of the policy that decides.
         asker: None for an unknown client.
         arrival: what is known of the client beside its address.
-        search: names of the tenant's search list being tried (see answers/search.py); None without.
     """
 
     query: Query
@@ -44,7 +42,6 @@ class Visit:
     asker: Asker | None = None
     decision: Decision = CLOSED
     arrival: Arrival = PLAIN
-    search: Any = None
 
 
 def template_of(visit: Visit, response: Response, wire: bytes | None, *, shown: str, age: int) -> Template:

@@ -13,21 +13,21 @@ from resolver.answers.cached import answer_cached
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
-from resolver.answers.search import search_for
 from resolver.answers.virtual import answer_virtual
 from resolver.cache import Caches
-from resolver.errors import NoUpstreamError, Rcode, RefusedError, ResolutionError
+from resolver.errors import NoUpstreamError, RefusedError, ResolutionError
 from resolver.mnemonics import rcode_name, type_number
 from resolver.names import name_wire
 from resolver.policy.decision import Decision
-from resolver.policy.engine import decide, explain
+from resolver.policy.engine import decide, inspect
+from resolver.policy.explanation import Asked, explain
+from resolver.policy.on_answer import Answered
 from resolver.policy.targets import explain_targets
 from resolver.query import Query, Response
 from resolver.tenants import PLAIN, Arrival, Asker, Compiled, identify
 
 _CLASS_IN = b"\0\1"
 _ANY = 255
-_MISSING = rcode_name(Rcode.NXDOMAIN)
 
 
 def _no_luck() -> float:
@@ -110,9 +110,13 @@ def explained(
             "why": refused,
             "rules": [],
         }
-    query, tried = _searched(asker, caches, query, transport, now)
     decision = decide(asker, query.qname, query.qtype_name, transport, now)
-    considered = [asdict(item) for item in explain(asker, query.qname, query.qtype_name, transport, now)]
+    told, answer = _answer(asker, caches, decision, query, now)
+    if answer is not None:
+        decision = inspect(asker, decision, query.qname, answer, now)
+        told = _answer(asker, caches, decision, query, now)[0] if decision.form is not None else told
+    asked = Asked(asker, query.qname, query.qtype_name, transport, now, answer)
+    considered = [asdict(item) for item in explain(asked, decision)]
     return story | {
         "tenant": asker.tenant.name,
         "workload": asker.workload,
@@ -124,48 +128,32 @@ def explained(
         "log": decision.log,
         "audits": [asdict(audit) for audit in decision.audits],
         "rules": considered,
-        "search": tried,
+        "waits_for_answer": bool(decision.waiting),
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
-        **_answer(asker, caches, decision, query, now),
+        **told,
     }
 
 
-def _searched(
-    asker: Asker, caches: Caches, query: Query, transport: str, now: float
-) -> tuple[Query, list[dict[str, Any]]]:
-    """The name that a search for this one comes to, as far as that is known without asking; and every name tried."""
-    search = search_for(asker.tenant.search, query) if asker.tenant.search else None
-    if search is None:
-        return query, []
-    tried: list[dict[str, Any]] = []
-    denied: Query | None = None
-    for one in (lookup.query for lookup in search.tries):
-        decision = decide(asker, one.qname, one.qtype_name, transport, now)
-        answer = _answer(asker, caches, decision, one, now)
-        found = {key: answer.get(key, "") for key in ("answer_source", "rcode", "ede_text")}
-        tried.append({"name": one.qname, "verdict": decision.verdict, "rule": decision.rule, **found})
-        unasked = asker.tenant.upstream_for(one.qname, decision.route) is None
-        if found["rcode"] != _MISSING and not (found["answer_source"] == "error" and unasked):
-            return one, tried
-        denied = denied or (one if decision.form is not None else None)
-    return denied or query, tried
-
-
-def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now: float) -> dict[str, Any]:
+def _answer(
+    asker: Asker, caches: Caches, decision: Decision, query: Query, now: float
+) -> tuple[dict[str, Any], Answered | None]:
+    """Where the answer comes from; and the answer, if it is at hand and rules may still look at it."""
+    asked = ""
     try:
         found = follow(asker, Lookup(query), _local(asker, decision, query, now), now, _no_luck)
         if isinstance(found, Lookup):
-            group = asker.tenant.upstream_for(found.query.qname, decision.route)
+            asked = found.query.qname
+            group = asker.tenant.upstream_for(asked, decision.route)
             if group is None:
                 raise NoUpstreamError
             cached = answer_cached(caches, asker.tenant, group, found.query, now)
             if cached is None:
                 return {
                     "answer_source": "upstream",
-                    "asked": found.query.qname,
+                    "asked": asked,
                     "upstream_group": group.name,
                     "upstreams": [server.url for server in group.servers],
-                }
+                }, None
             found = found.arrive(cached, now)
     except ResolutionError as error:
         return {
@@ -173,8 +161,9 @@ def _answer(asker: Asker, caches: Caches, decision: Decision, query: Query, now:
             "rcode": rcode_name(error.rcode),
             "ede": int(error.ede),
             "ede_text": error.ede_text,
-        }
-    return _told(found)
+        }, None
+    answer = Answered(found.rcode, found.records, asked, found.until) if decision.form is None else None
+    return _told(found), answer
 
 
 def _local(asker: Asker, decision: Decision, query: Query, now: float) -> Response | Alias | None:

@@ -12,7 +12,6 @@ from typing import Protocol
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
-from resolver.answers.search import MOST_QUESTIONS, Search, search_for
 from resolver.answers.virtual import Enclosing, answer_virtual
 from resolver.columns import Template
 from resolver.errors import (
@@ -20,7 +19,6 @@ from resolver.errors import (
     NotAQueryError,
     NoUpstreamError,
     OverloadError,
-    Rcode,
     RefusedError,
     ResolutionError,
     UpstreamError,
@@ -28,8 +26,9 @@ from resolver.errors import (
 from resolver.event import Visit, template_of
 from resolver.fastpath import FastPath
 from resolver.policy.decision import Decision
-from resolver.policy.engine import decide, inspect
-from resolver.query import Response
+from resolver.policy.engine import decide, inspect, inspect_failure
+from resolver.policy.on_answer import Answered
+from resolver.query import Query, Response
 from resolver.resolution import Resolution
 from resolver.tenants import PLAIN, Arrival, Asker, Compiled, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
@@ -120,18 +119,14 @@ class Handler:
         visit = Visit(query, message, address, transport, received_ns, arrival=arrival)
         try:
             found = self._find(visit, received_ns / 1e9, error)
-            if isinstance(found, Lookup):
-                return self._ask(visit, found)
         except ResolutionError as failure:
-            found = _failure(failure)
-        return self._finish(visit, found, received_ns)
+            found = self._failed(visit, failure, received_ns / 1e9)
+        return self._ask(visit, found) if isinstance(found, Lookup) else self._finish(visit, found, received_ns)
 
     def _find(self, visit: Visit, now: float, error: ResolutionError | None = None) -> Response | Lookup:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
         query = visit.query
         compiled = self._policies.current
-        if visit.epoch != compiled.epoch:
-            visit.search = None
         visit.epoch = compiled.epoch
         visit.version = compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
@@ -141,74 +136,49 @@ class Handler:
         if error is not None:
             raise error
         check_servable(query)
-        if visit.search is None and asker.tenant.search:
-            visit.search = search_for(asker.tenant.search, query)
-        if visit.search is not None:
-            return self._searched(visit, asker, now)
-        return self._tried(visit, asker, Lookup(query), now)
-
-    def _searched(self, visit: Visit, asker: Asker, now: float, found: Response | None = None) -> Response | Lookup:
-        """The tenant's search list, one name after the other until one exists. found: what the one that is on got."""
-        search: Search = visit.search
-        while True:
-            answer = found or self._search_step(visit, asker, search, now)
-            if isinstance(answer, Lookup):
-                return answer
-            settled = search.settle(visit.decision, answer)
-            if settled is not None:
-                visit.decision, answer = settled
-                return answer
-            found = None
-
-    def _search_step(self, visit: Visit, asker: Asker, search: Search, now: float) -> Response | Lookup:
-        try:
-            return self._tried(visit, asker, search.lookup, now)
-        except NoUpstreamError:
-            if search.last:
-                raise
-            return Response(Rcode.NXDOMAIN, "error")  # nobody there could say that it exists
-
-    def _tried(self, visit: Visit, asker: Asker, start: Lookup, now: float) -> Response | Lookup:
-        """One name: the client's, or one of its tenant's search list."""
-        query = start.query
         visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
         if decision.form is not None:
-            query, start = visit.query, Lookup(visit.query)
-            found = self._follow(asker, start, answer_by_policy(query, decision, decision.form), now)
+            found = self._follow(asker, query, answer_by_policy(query, decision, decision.form), now)
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = self._follow(asker, start, answer_virtual(asker, query, now, self._draw), now)
-        if isinstance(found, Lookup):
-            cached = self._resolution.known(asker.tenant, self._group(visit, asker, found), found.query, now)
-            if cached is None:
-                return found
-            found = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
-        return self._inspected(visit, asker, found, now)
+            found = self._follow(asker, query, answer_virtual(asker, query, now, self._draw), now)
+        return self._known(visit, asker, found, now)
 
-    def _follow(self, asker: Asker, start: Lookup, found: Response | Alias | None, now: float) -> Response | Lookup:
-        return follow(asker, start, found, now, self._draw)
+    def _known(self, visit: Visit, asker: Asker, found: Response | Lookup, now: float) -> Response | Lookup:
+        """What is remembered, in place of what upstream would be asked for; then inspected."""
+        if isinstance(found, Response):
+            return self._inspected(visit, asker, found, "", now)
+        cached = self._resolution.known(asker.tenant, self._group(visit, asker, found), found.query, now)
+        if cached is None:
+            return found
+        answer = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
+        return self._inspected(visit, asker, answer, found.query.qname, now)
+
+    def _follow(self, asker: Asker, query: Query, found: Response | Alias | None, now: float) -> Response | Lookup:
+        return follow(asker, Lookup(query), found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         self.in_flight += 1
+        found: Response | Lookup = lookup
         try:
-            found = await self._from_upstream(visit, lookup)
-        except ResolutionError as failure:
-            found = _failure(failure)
+            while isinstance(found, Lookup):
+                try:
+                    found = await self._from_upstream(visit, found)
+                except ResolutionError as failure:
+                    found = self._failed(visit, failure, self._clock() / 1e9)
         finally:
             self.in_flight -= 1
         return self._finish(visit, found, self._clock())
 
     async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
-        """Ask, inspect, search on; if policy changed meanwhile, decide again: nothing old is served after a swap."""
+        """Ask, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
         if not visit.query.rd:
             # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
             raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
         if self.in_flight > self._max_in_flight:
             raise OverloadError
-        for _ in range(_TRIES if visit.search is None else _TRIES + MOST_QUESTIONS):
-            if visit.search is not None:
-                visit.search.count_question()
+        for _ in range(_TRIES):
             asker = visit.asker
             assert asker is not None  # noqa: S101 - only a tenant's query comes here
             group = self._group(visit, asker, lookup)
@@ -216,9 +186,7 @@ class Handler:
             now = self._clock() / 1e9
             if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
-                found: Response | Lookup = self._inspected(visit, asker, answer, now)
-                if visit.search is not None and isinstance(found, Response):
-                    found = self._searched(visit, asker, now, found)
+                found = self._inspected(visit, asker, answer, lookup.query.qname, now)
             else:
                 found = self._find(visit, now)
             if isinstance(found, Response):
@@ -232,17 +200,38 @@ class Handler:
             raise NoUpstreamError
         return group
 
-    def _inspected(self, visit: Visit, asker: Asker, found: Response, now: float) -> Response:
-        """Rules on the answer: every CNAME hop and address, wherever the answer came from."""
-        if visit.decision.form is None and found.records:
-            visit.decision = decision = inspect(asker, visit.decision, found.records, now)
-            if decision.form is not None:
-                start, form = Lookup(visit.query), decision.form
-                denied = self._follow(asker, start, answer_by_policy(visit.query, decision, form), now)
-                if isinstance(denied, Response):
-                    return denied
-                raise NoUpstreamError  # a redirect after the fact may lead to virtual names only
-        return found
+    def _inspected(
+        self, visit: Visit, asker: Asker, found: Response, asked: str, now: float
+    ) -> Response | Lookup:
+        """Rules on the answer: every CNAME hop and address, be it upstream's (which was `asked`) or made here."""
+        if visit.decision.form is not None or not (asked or visit.decision.waiting):
+            return found
+        answer = Answered(found.rcode, found.records, asked, found.until)
+        visit.decision = inspect(asker, visit.decision, visit.query.qname, answer, now)
+        turned = self._turned(visit, asker, now)
+        if isinstance(turned, Response):
+            turned.upstream, turned.upstream_us = found.upstream, found.upstream_us
+        return turned or found
+
+    def _turned(self, visit: Visit, asker: Asker, now: float) -> Response | Lookup | None:
+        """The answer of a rule that has decided after the fact; a redirect has its way from here, uninspected."""
+        form = visit.decision.form
+        if form is None:
+            return None
+        denied = answer_by_policy(visit.query, visit.decision, form)
+        return self._known(visit, asker, self._follow(asker, visit.query, denied, now), now)
+
+    def _failed(self, visit: Visit, error: ResolutionError, now: float) -> Response | Lookup:
+        """The answer to a query that came to nothing; rules on the answer may look at its rcode."""
+        asker, response = visit.asker, _failure(error)
+        if asker is None or not visit.decision.waiting:
+            return response
+        answer = Answered(error.rcode)
+        visit.decision = inspect_failure(asker, visit.decision, visit.query.qname, answer, now)
+        try:
+            return self._turned(visit, asker, now) or response
+        except ResolutionError as another:
+            return _failure(another)
 
     def _finish(self, visit: Visit, response: Response, now_ns: int) -> bytes | None:
         """Render; then, with the answer ready, one event."""

@@ -15,11 +15,12 @@ _TYPES: dict[int, str] = {
 }  # fmt: skip
 _NUMBERS: dict[str, int] = {name: number for number, name in _TYPES.items()}
 _CLASSES = {1: "IN", 3: "CH", 4: "HS", 254: "NONE", 255: "ANY"}
-_RCODES = {
+_RCODES: dict[int, str] = {
     0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED", 6: "YXDOMAIN", 7: "YXRRSET",
     8: "NXRRSET", 9: "NOTAUTH", 10: "NOTZONE", 11: "DSOTYPENI", 16: "BADVERS", 17: "BADKEY", 18: "BADTIME",
     19: "BADMODE", 20: "BADNAME", 21: "BADALG", 22: "BADTRUNC", 23: "BADCOOKIE",
 }  # fmt: skip
+_RCODE_NUMBERS: dict[str, int] = {name: number for number, name in _RCODES.items()}
 
 
 def type_name(number: int) -> str:
@@ -49,3 +50,17 @@ def class_name(number: int) -> str:
 def rcode_name(number: int) -> str:
     """Mnemonic of an rcode, or RCODEn."""
     return _RCODES.get(number) or f"RCODE{number}"
+
+
+def rcode_number(name: str) -> int:
+    """Number of a response code given as mnemonic or RCODEn.
+
+    Raises:
+        KeyError: when it is neither.
+    """
+    number = _RCODE_NUMBERS.get(name)
+    if number is None and name.startswith("RCODE") and name[5:].isdecimal():
+        number = int(name[5:])
+    if number is None or number > 4095:  # RFC 6891 section 6.1.3: twelve bits
+        raise KeyError(name)
+    return number

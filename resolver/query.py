@@ -121,6 +121,11 @@ class Response:
     valid_until: float = inf
     asked: int = 0
 
+    @property
+    def until(self) -> float:
+        """Unix seconds from which on the answer may be another one."""
+        return self.valid_until if self.born is None else min(self.valid_until, self.born + self.lifetime)
+
     def remembered(self, now: float) -> Response:
         """The same answer as a cache gives it, its TTLs right at `now` (Unix seconds)."""
         return Response(

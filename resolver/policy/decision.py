@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 NO_EDE = -1
 
@@ -57,6 +58,8 @@ class Decision:
         route: name of the tenant's upstream group to use; empty for the choice by suffix.
         ede_text: text of the Extended DNS Error; empty for allow.
         valid_until: Unix seconds from which the same query may be decided differently under the same policy epoch.
+        waiting: rules that the answer is still to be held against (see engine.inspect), opaque to everyone else; empty
+            when the verdict stands. While they wait the verdict is allow, so that there is an answer to look at.
     """
 
     verdict: str
@@ -69,13 +72,15 @@ class Decision:
     route: str = ""
     ede_text: str = ""
     valid_until: float = inf
+    waiting: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Considered:
     """One line of an explanation: a rule, whether it matched, why (not), and what came of it.
 
-    outcome: ``verdict``, ``audit``, ``continue``, ``pass`` or, where the rule did not match, ``skip``.
+    outcome: ``verdict``, ``audit``, ``continue``, ``pass``; ``skip`` where the rule did not match; ``waits`` where that
+    depends on the answer, which is not known.
     """
 
     rule: str

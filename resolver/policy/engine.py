@@ -1,100 +1,116 @@
 """The decision on one query: platform, overlay, tenant, baseline rules, then the tenant's default.
 
 Stands above the caches on the path. `decide` is hot: it looks only at rules whose names match, found through indexes.
-`explain` tells the same story slowly, rule by rule. Pure: `now` is an argument. Must not know messages or upstreams.
+What depends on the answer waits for `inspect`, which goes through the same rules once more, in the same order. Pure:
+`now` is an argument. Must not know messages or upstreams.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from operator import attrgetter
 
-from resolver.policy.decision import AnswerForm, Audit, Considered, Decision
+from resolver.policy.conditions import Conditions
+from resolver.policy.decision import AnswerForm, Audit, Decision
+from resolver.policy.forms import DEFAULT_DENY
+from resolver.policy.on_answer import Answered
 from resolver.policy.patterns import suffixes
+from resolver.policy.rebinding import guarded
 from resolver.policy.rules import TERMINAL, CompiledRule
-from resolver.query import Record
+from resolver.policy.signal_match import NEVER, subjects_of
 from resolver.tenants import Asker
 
-_BLOCKED = 15  # RFC 8914 section 4.16
-_DEFAULT_DENY = AnswerForm("nxdomain", ede=_BLOCKED)
 _DEFAULT_TEXT = "denied by default"
 _MARKING = frozenset({"log", "continue"})
+_TURNING = {"deny": {"allow", "redirect", "pass"}, "redirect": {"allow", "deny", "redirect", "pass"}}
+"""By verdict: actions of rules on the answer that, standing before it, may turn it into another one."""
 _order = attrgetter("order")
 
 
 def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float) -> Decision:
-    """The verdict on one query.
+    """The verdict on one query, as far as it can be known without an answer.
 
     Args:
         asker: from tenants.identify.
         qname: lower case, without final dot.
         qtype_name: mnemonic or TYPEn.
-        transport: ``udp`` or ``tcp``.
+        transport: ``udp``, ``tcp``, ``tls`` or ``https``.
         now: Unix seconds.
     """
-    rules = [rule for rule in _named(asker, qname) if _applies(rule, asker, qtype_name, transport)]
-    if asker.tenant.search:
-        rules = _seen_through(rules, asker, qname, qtype_name, transport)
-    return _Walk(asker, now).run(rules)
+    names = suffixes(qname)
+    rules = [rule for rule in _named(asker, qname, names) if applies(rule, asker, names, qtype_name, transport)]
+    walk = _Walk(asker, names, now)
+    decision = walk.run(rules)
+    return walk.waiting(decision, rules) if walk.pending else decision
 
 
-def _seen_through(
-    rules: list[CompiledRule], asker: Asker, qname: str, qtype_name: str, transport: str
-) -> list[CompiledRule]:
-    """These rules and those for the name without its search suffix: what was asked before one was put behind it."""
-    exempt = asker.tenant.exempt.matches(qname)
-    for bare in asker.tenant.search.without(qname):
-        found = [rule for rule in _named(asker, bare) if not (exempt and rule.tier == "overlay")]
-        rules += [rule for rule in found if _applies(rule, asker, qtype_name, transport)]
-    return sorted(dict.fromkeys(rules), key=_order)
-
-
-def _named(asker: Asker, qname: str) -> list[CompiledRule]:
+def _named(asker: Asker, qname: str, names: list[str]) -> list[CompiledRule]:
     """Rules for this name in the order of evaluation."""
     tenant = asker.tenant
-    names = suffixes(qname)
     shared, own, overlay = tenant.rules.indexes
     found: list[CompiledRule] = [*shared.walk(names), *own.walk(names)]
     if overlay and not tenant.exempt.matches(qname):
         found += overlay.walk(names)
+    if tenant.rules.by_set:
+        found += [rule for rule in tenant.rules.by_set if in_sets(rule.sets, asker, names)]
     if len(found) > 1:
         found = sorted(dict.fromkeys(found), key=_order)
-    return [rule for rule in found if not (rule.excluded and rule.excluded.matches(qname))]
+    return found
 
 
-def _applies(rule: CompiledRule, asker: Asker, qtype_name: str, transport: str) -> bool:
+def in_sets(sets: tuple[str, ...], asker: Asker, names: list[str]) -> bool:
+    """Whether one of these domain sets holds a name, given as its suffixes; a set that does not exist holds none."""
+    return any((held := asker.sets.get(name)) is not None and held.holds(names) for name in sets)
+
+
+def applies(rule: CompiledRule, asker: Asker, names: list[str], qtype_name: str, transport: str) -> bool:
+    """Whether a rule for this name is for this query."""
     if rule.qtypes and qtype_name not in rule.qtypes:
         return False
     if rule.transports and transport not in rule.transports:
+        return False
+    if rule.excluded is not None and rule.excluded.holds(names):
+        return False
+    if rule.not_sets and in_sets(rule.not_sets, asker, names):
         return False
     return not rule.clients or rule.clients.match(asker)
 
 
 class _Walk:
-    """What has been gathered on the way down the matching rules."""
+    """What has been gathered on the way down the matching rules.
 
-    __slots__ = ("asker", "audits", "log", "now", "route", "tags", "valid_until")
+    pending: actions of rules passed by that wait for the answer; those in audit mode count as log.
+    """
 
-    def __init__(self, asker: Asker, now: float) -> None:
-        self.asker = asker
-        self.now = now
+    __slots__ = (
+        "answer", "asker", "audits", "log", "names", "now", "on_answer", "pending", "route", "tags", "valid_until"
+    )  # fmt: skip
+
+    def __init__(self, asker: Asker, names: list[str], now: float, answer: Answered | None = None) -> None:
+        self.asker, self.names, self.now, self.answer = asker, names, now, answer
         self.audits: list[Audit] = []
         self.tags: list[str] = []
         self.log = False
         self.route = ""
-        self.valid_until = inf
+        self.valid_until = inf if answer is None else answer.until
+        self.pending: set[str] = set()
+        self.on_answer = False
 
-    def run(self, rules: list[CompiledRule]) -> Decision:
+    def run(self, rules: Sequence[CompiledRule]) -> Decision:
         passed = False
         for rule in rules:
             if rule.expires <= self.now or (passed and rule.tier == "platform"):
+                continue
+            if rule.conditions is not None and not self._hold(rule, rule.conditions):
                 continue
             self._gather(rule)
             if rule.audit:
                 if rule.action not in _MARKING:
                     self.audits.append(Audit(rule.name, rule.action, rule.tier))
             elif rule.action in TERMINAL:
+                self.on_answer = rule.conditions is not None and rule.conditions.answer is not None
                 return self._end(rule.action, rule.name, rule.tier, rule.form, rule.name)
             elif rule.action == "pass":
                 passed = True
@@ -102,7 +118,27 @@ class _Walk:
                 self._routed(rule)
         if self.asker.tenant.default == "allow":
             return self._end("allow", "", "default", None, "")
-        return self._end("deny", "", "default", _DEFAULT_DENY, _DEFAULT_TEXT)
+        return self._end("deny", "", "default", DEFAULT_DENY, _DEFAULT_TEXT)
+
+    def _hold(self, rule: CompiledRule, conditions: Conditions) -> bool:
+        """Whether they hold now; what they say is good no longer than schedules and signals."""
+        if conditions.schedule is not None:
+            holds, until = conditions.schedule.at(self.now)
+            self.valid_until = min(self.valid_until, until)
+            if not holds:
+                return False
+        if conditions.signals:
+            subjects = subjects_of(self.asker, self.names)
+            expires = min(test.until(self.asker, subjects, self.now) for test in conditions.signals)
+            if expires == NEVER:
+                return False
+            self.valid_until = min(self.valid_until, expires)
+        if conditions.answer is None:
+            return True
+        if self.answer is None:
+            self.pending.add("log" if rule.audit else rule.action)
+            return False
+        return conditions.answer.matches(self.answer)
 
     def _gather(self, rule: CompiledRule) -> None:
         """Marks. To log is what audit mode is for, so `log` holds there too."""
@@ -126,59 +162,39 @@ class _Walk:
         text = text if form else ""
         return Decision(verdict, rule, tier, form, audits, tags, self.log, self.route, text, self.valid_until)
 
-
-def inspect(asker: Asker, decision: Decision, records: Sequence[Record], now: float) -> Decision:  # noqa: ARG001 - no rule looks at answers yet; the path already passes here
-    """The decision after seeing the answer: every CNAME hop and address. Without rules on answers it stands."""
-    return decision
-
-
-def explain(asker: Asker, qname: str, qtype_name: str, transport: str, now: float) -> list[Considered]:
-    """Every rule of the tenant in order, and the default: did it match, why (not), and what came of it."""
-    story: list[Considered] = []
-    decided = passed = ""
-    for rule in asker.tenant.rules.ordered():
-        why_not = f"not reached: {decided} had decided" if decided else ""
-        if passed and rule.tier == "platform":
-            why_not = why_not or f"not reached: {passed} passed on to the tenant"
-        why_not = why_not or next(_obstacles(rule, asker, (qname, qtype_name, transport), now), "")
-        outcome = "skip" if why_not else _outcome(rule, asker)
-        story.append(Considered(rule.name, rule.tier, not why_not, why_not or _why(rule, qname), outcome))
-        if outcome == "pass":
-            passed = rule.name
-        if not why_not and not rule.audit and rule.action in TERMINAL:
-            decided = rule.name
-    tenant = asker.tenant
-    outcome = "skip" if decided else "audit" if tenant.default == "deny" and tenant.mode == "audit" else "verdict"
-    why = f"not reached: {decided} had decided" if decided else f"the tenant's default is {tenant.default}"
-    return [*story, Considered("", "default", not decided, why, outcome)]
+    def waiting(self, decision: Decision, rules: list[CompiledRule]) -> Decision:
+        """The decision with the rules that the answer is still to be held against, unless they cannot change it."""
+        if decision.form is None:
+            return replace(decision, waiting=tuple(rules))
+        if self.pending.isdisjoint(_TURNING[decision.verdict]):
+            return decision
+        return Decision("allow", route=decision.route, valid_until=decision.valid_until, waiting=tuple(rules))
 
 
-def _outcome(rule: CompiledRule, asker: Asker) -> str:
-    if rule.audit:
-        return "audit"
-    if rule.action in TERMINAL:
-        return "audit" if asker.tenant.mode == "audit" and rule.action != "allow" else "verdict"
-    return "pass" if rule.action == "pass" else "continue"
+def inspect(asker: Asker, decision: Decision, qname: str, answer: Answered, now: float) -> Decision:
+    """The decision after seeing the answer: every CNAME hop and address, wherever it came from.
+
+    Args:
+        asker: who asked.
+        decision: made of the query; allow.
+        qname: what was asked, lower case, without final dot.
+        answer: what was found.
+        now: Unix seconds.
+    """
+    if decision.waiting:
+        walk = _Walk(asker, suffixes(qname), now, answer)
+        decision = replace(walk.run(decision.waiting), route=decision.route)
+    return guarded(asker.tenant, qname, answer, decision) if decision.form is None else decision
 
 
-def _why(rule: CompiledRule, qname: str) -> str:
-    matching = [pattern.text for pattern in rule.patterns if pattern.matches(qname)]
-    return f"{rule.action}: {qname} matches {matching[0]}" if matching else f"{rule.action}: any name"
+def inspect_failure(asker: Asker, decision: Decision, qname: str, answer: Answered, now: float) -> Decision:
+    """The decision when no answer could be had: rules on the answer may look at its rcode, no other rule changes it.
 
-
-def _obstacles(rule: CompiledRule, asker: Asker, asked: tuple[str, str, str], now: float) -> Iterator[str]:
-    """Why the rule does not match, each reason there is."""
-    qname, qtype_name, transport = asked
-    if rule.expires <= now:
-        yield "it has expired"
-    if rule.tier == "overlay" and asker.tenant.exempt.matches(qname):
-        yield f"{qname} is exempt from feedback"
-    if rule.patterns and not any(pattern.matches(qname) for pattern in rule.patterns):
-        yield f"{qname} matches none of {', '.join(pattern.text for pattern in rule.patterns)}"
-    if rule.excluded and rule.excluded.matches(qname):
-        yield f"{qname} is excluded by 'not'"
-    if rule.qtypes and qtype_name not in rule.qtypes:
-        yield f"type {qtype_name} is none of {', '.join(sorted(rule.qtypes))}"
-    if rule.transports and transport not in rule.transports:
-        yield f"transport {transport} is none of {', '.join(sorted(rule.transports))}"
-    yield from rule.clients.obstacles(asker)
+    A fault stays one: were a name denied because the rule that would have let it through found no answer to look at,
+    clients would take it for a name that does not exist.
+    """
+    if not decision.waiting:
+        return decision
+    walk = _Walk(asker, suffixes(qname), now, answer)
+    decision = replace(walk.run(decision.waiting), route=decision.route)
+    return decision if walk.on_answer else replace(decision, form=None, ede_text="")

@@ -15,8 +15,9 @@ from resolver.policy.address_names import by_name
 from resolver.policy.claims import Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
+from resolver.policy.overlays import compile_overlay
 from resolver.policy.patterns import Pattern, PatternIndex
-from resolver.policy.rules import CompiledRule, compile_overlay
+from resolver.policy.rules import CompiledRule
 from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
@@ -29,11 +30,23 @@ _EVERY_NAME = Pattern("any", (), "", "*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RuleIndex:
+    """Rules by the names they are for: those with patterns, or for all names; and the few that name domain sets."""
+
+    by_pattern: PatternIndex[CompiledRule]
+    by_set: tuple[CompiledRule, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RuleSet:
-    """Rules of one tenant: those for all tenants, those naming it, its overlay; each group with its index."""
+    """Rules of one tenant: those for all tenants, those naming it, its overlay; each group with its index.
+
+    by_set: those of all groups that name domain sets, which each query asks in turn.
+    """
 
     groups: tuple[RuleLists, ...]
     indexes: tuple[PatternIndex[CompiledRule], ...]
+    by_set: tuple[CompiledRule, ...]
 
     def ordered(self) -> list[CompiledRule]:
         """All rules in the order of evaluation."""
@@ -44,14 +57,14 @@ class RuleSet:
 class Indexes:
     """Indexes by the lists they are made of, shared by tenants and kept from one build to the next while used."""
 
-    used: dict[tuple[int, ...], tuple[RuleLists, PatternIndex[CompiledRule]]] = field(default_factory=dict)
-    earlier: dict[tuple[int, ...], tuple[RuleLists, PatternIndex[CompiledRule]]] = field(default_factory=dict)
+    used: dict[tuple[int, ...], tuple[RuleLists, RuleIndex]] = field(default_factory=dict)
+    earlier: dict[tuple[int, ...], tuple[RuleLists, RuleIndex]] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin a build: what is not asked for until the next start is forgotten."""
         self.earlier, self.used = self.used, {}
 
-    def of(self, lists: RuleLists) -> PatternIndex[CompiledRule]:
+    def of(self, lists: RuleLists) -> RuleIndex:
         """The index of these lists. Entries hold their lists, so an id in a key cannot come to mean another list."""
         key = tuple(map(id, lists))
         entry = self.used.get(key) or self.earlier.get(key) or (lists, _index(lists))
@@ -59,9 +72,15 @@ class Indexes:
         return entry[1]
 
 
-def _index(lists: Iterable[RuleList]) -> PatternIndex[CompiledRule]:
-    entries = ((pattern, rule) for rules in lists for rule in rules for pattern in rule.patterns or (_EVERY_NAME,))
-    return PatternIndex(entries)
+def _index(lists: Iterable[RuleList]) -> RuleIndex:
+    rules = [rule for rules in lists for rule in rules]
+    entries = ((pattern, rule) for rule in rules for pattern in _patterns(rule))
+    return RuleIndex(PatternIndex(entries), tuple(rule for rule in rules if rule.sets))
+
+
+def _patterns(rule: CompiledRule) -> tuple[Pattern, ...]:
+    """A rule that names nothing is for every name."""
+    return rule.patterns if rule.patterns or rule.sets else (_EVERY_NAME,)
 
 
 @dataclass(slots=True, eq=False)
@@ -130,11 +149,16 @@ class Views:
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
-                rules = RuleSet((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
+                rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
                 known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board))
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}
+
+
+def _rule_set(groups: tuple[RuleLists, ...], indexes: tuple[RuleIndex, ...]) -> RuleSet:
+    by_set = tuple(rule for index in indexes for rule in index.by_set)
+    return RuleSet(groups, tuple(index.by_pattern for index in indexes), by_set)
 
 
 def _same(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
@@ -168,5 +192,5 @@ def _view(
         rest=tenancy.rest,
         signals=signals,
         caching=spec.caching,
-        search=tenancy.search,
+        guard=tenancy.guard,
     )

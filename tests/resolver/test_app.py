@@ -184,7 +184,11 @@ def test_answers_events_metrics_and_explanations(tmp_path: Path, bootstrap: str)
         "p/no-com",
         "NXDOMAIN",
     )
-    assert [(rule["rule"], rule["matched"]) for rule in story["rules"]] == [("p/no-com", True), ("", False)]
+    assert [(rule["rule"], rule["matched"]) for rule in story["rules"]] == [
+        ("p/no-com", True),
+        ("", False),
+        ("rebinding-guard", False),
+    ]
     virtual = worker.json("/explain?client=127.0.1.10&name=Portal.Internal.")
     assert (virtual["answer_source"], [record["data"] for record in virtual["answers"]]) == ("virtual", ["192.0.2.7"])
     assert worker.json("/explain?client=192.0.2.1&name=a")["rcode"] == "REFUSED"

@@ -233,7 +233,7 @@ async def test_without_recursion_desired() -> None:
 async def test_tcp_is_not_truncated() -> None:
     """The same large answer is truncated over UDP and whole over TCP."""
     path = Path()
-    path.upstream.zone += [f"big.example.org. 60 IN A 10.0.{n}.1" for n in range(100)]
+    path.upstream.zone += [f"big.example.org. 60 IN A 203.0.113.{n}" for n in range(100)]
     udp, tcp = await path.raw(ask("big.example.org")), await path.raw(ask("big.example.org"), transport="tcp")
     assert udp is not None
     assert tcp is not None

@@ -1,4 +1,4 @@
-"""Decisions: tiers, priorities, actions, audit, conditions, expiry; and that the explanation tells the same story."""
+"""Decisions on queries: tiers, priorities, actions, audit, conditions, expiry."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from math import inf
 import pytest
 
 from resolver.policy.decision import AnswerForm, Audit
-from resolver.policy.engine import explain, inspect
-from resolver.tenants import identify
 from tests.resolver.policy.written import BACKEND, FRONTEND, NOW, ask, compiled, entry, overlay, rules, tenant
 
 NO_COM = """
@@ -261,61 +259,3 @@ def test_an_overlay_is_the_tenants_alone() -> None:
     policy = compiled(tenant() + tenant("globex", 2), overlay(entry("*")))
     assert ask(policy, "a").verdict == "deny"
     assert ask(policy, "a", client="10.0.2.20").verdict == "allow"
-
-
-def test_inspect_leaves_the_decision() -> None:
-    """No rule looks at answers yet."""
-    policy = compiled(tenant())
-    asker = identify(policy, BACKEND)
-    assert asker is not None
-    decision = ask(policy, "a")
-    assert inspect(asker, decision, (), NOW) is decision
-
-
-def test_explanation_tells_every_rule_and_agrees_with_the_decision() -> None:
-    """Every rule stands there in order, with the reason; the verdict is the one decide gives."""
-    text = tenant(feedback="{mode: enforce, exempt: [ok]}") + rules(
-        "name: old, action: deny, expires: 2020-01-01T00:00:00Z",
-        "name: other, action: deny, match: {qname: [b.test]}",
-        "name: spared, action: deny, match: {not: [.a.test]}",
-        "name: typed, action: deny, match: {qtype: [MX]}",
-        "name: streamed, action: deny, match: {transport: [tcp]}",
-        "name: labelled, action: deny, clients: {matchLabels: {app: frontend}}",
-        "name: placed, action: deny, clients: {subnets: [192.0.2.0/24]}",
-        "name: watched, action: deny, mode: audit",
-        "name: last, action: deny, match: {qname: [.test]}",
-        "name: never, action: allow",
-    )
-    policy = compiled(text + rules("name: skip, action: pass", "name: shut, action: deny", name="x", tier="platform"))
-    asker = identify(policy, BACKEND)
-    assert asker is not None
-    story = explain(asker, "x.a.test", "A", "udp", NOW)
-    assert [(line.rule, line.matched, line.outcome) for line in story] == [
-        ("x/skip", True, "pass"),
-        ("x/shut", False, "skip"),
-        *(
-            (f"p/{name}", False, "skip")
-            for name in ("old", "other", "spared", "typed", "streamed", "labelled", "placed")
-        ),
-        ("p/watched", True, "audit"),
-        ("p/last", True, "verdict"),
-        ("p/never", False, "skip"),
-        ("", False, "skip"),
-    ]
-    reasons = [line.why for line in story]
-    parts = (
-        "any name",
-        "passed on",
-        "expired",
-        "b.test",
-        "'not'",
-        "MX",
-        "tcp",
-        "no label app",
-        "is in none of",
-        "any name",
-        ".test",
-        "p/last",
-    )
-    assert all(part in reason for part, reason in zip(parts, reasons, strict=False))
-    assert ask(policy, "x.a.test").rule == "p/last"
