@@ -28,6 +28,20 @@ def read_files(paths: Iterable[Path], *, may_be_empty: bool = False) -> list[Doc
     Raises:
         Failure: with every error of every file.
     """
+    documents, errors = look_at(paths)
+    if errors:
+        raise Failure("\n".join(map(str, errors)))
+    if not documents and not may_be_empty:
+        raise Failure(f"there is no object in {', '.join(map(str, paths))}")
+    return documents
+
+
+def look_at(paths: Iterable[Path]) -> tuple[list[Document], list[DocumentError]]:
+    """The same with everything that is wrong with the documents as a value.
+
+    Raises:
+        Failure: if a file cannot be read.
+    """
     documents: list[Document] = []
     errors: list[DocumentError] = []
     for path in _files(paths):
@@ -35,12 +49,7 @@ def read_files(paths: Iterable[Path], *, may_be_empty: bool = False) -> list[Doc
         documents += found
         errors += wrong
     told = {(error.file, error.document) for error in errors}
-    errors += [error for error in find_twice(documents) if (error.file, error.document) not in told]
-    if errors:
-        raise Failure("\n".join(map(str, errors)))
-    if not documents and not may_be_empty:
-        raise Failure(f"there is no object in {', '.join(map(str, paths))}")
-    return documents
+    return documents, errors + [error for error in find_twice(documents) if (error.file, error.document) not in told]
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -74,13 +83,28 @@ def check_together(
         Failure: with everything that is wrong with the documents, and what they would make wrong elsewhere.
     """
     written = {document.key: document for document in documents}
-    deleted = set(gone)
-    merged = {key: obj for key, obj in present.items() if key not in written and key not in deleted}
-    merged |= {key: document.obj for key, document in written.items()}
-    before = set(verify(present))
-    problems = [problem for problem in verify(merged) if problem.key in written or problem not in before]
+    problems = problems_together(list(written.values()), present, gone)
     if problems:
         raise Failure("\n".join(_located(problem, written.get(problem.key)) for problem in problems))
+
+
+def problems_together(
+    documents: Iterable[Document], present: Mapping[str, PolicyObject], gone: Iterable[str] = ()
+) -> list[Problem]:
+    """What check_together would raise, as values."""
+    written = {document.key: document.obj for document in documents}
+    before = set(verify(present))
+    return [
+        problem for problem in verify(merged(written, present, gone)) if problem.key in written or problem not in before
+    ]
+
+
+def merged(
+    written: Mapping[str, PolicyObject], present: Mapping[str, PolicyObject], gone: Iterable[str] = ()
+) -> dict[str, PolicyObject]:
+    """Objects as they would be: what stays first, so that of two claiming the same the newcomer is wrong."""
+    without = {*written, *gone}
+    return {key: obj for key, obj in present.items() if key not in without} | dict(written)
 
 
 def _located(problem: Problem, document: Document | None) -> str:
@@ -95,13 +119,25 @@ def check_alone(documents: list[Document]) -> list[str]:
     Raises:
         Failure: with everything that is wrong.
     """
+    wrong, unseen = problems_alone(documents)
     written = {document.key: document for document in documents}
-    problems = verify({key: document.obj for key, document in written.items()})
-    whole = any(isinstance(document.obj, Tenant) for document in documents)
-    wrong = [problem for problem in problems if whole or not problem.dangling]
     if wrong:
         raise Failure("\n".join(_located(problem, written[problem.key]) for problem in wrong))
-    return [_located(problem, written[problem.key]) for problem in problems]
+    return [_located(problem, written[problem.key]) for problem in unseen]
+
+
+def problems_alone(documents: Iterable[Document]) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong with documents by themselves, and references that lead out of them."""
+    written = {document.key: document.obj for document in documents}
+    problems = verify(written)
+    if whole(written):
+        return problems, []
+    return [found for found in problems if not found.dangling], [found for found in problems if found.dangling]
+
+
+def whole(objects: Mapping[str, PolicyObject]) -> bool:
+    """Whether objects are meant to be all there are: tenants are among them."""
+    return any(isinstance(obj, Tenant) for obj in objects.values())
 
 
 def check_without(key: str, present: Mapping[str, PolicyObject]) -> None:
