@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolver": ("compose.programs:resolver", "Run one resolver worker."),
     "streams": ("compose.programs:streams", "Run one stream processor: analytics or sink."),
     "policy": ("compose.policy_commands:policy", "Validate, diff, apply, get and delete policy objects."),
+    "explain": ("compose.explain:command", "Tell why a client gets the answer it gets."),
+    "schema": ("compose.schema:command", "Print the JSON Schema of policy objects."),
     "tail": ("compose.tail:command", "Show query events as they happen."),
     "sql": ("compose.sql:command", "Ask the store in SQL."),
     "ledger": ("compose.ledger:command", "Account for every event: produced, dropped, stored, missing."),

@@ -25,7 +25,7 @@ from resolver.background import Background
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin, parse_virtual
 from resolver.counters import Counters, SourceInUseError
-from resolver.explain import explained, question
+from resolver.explain import explained_request
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.kafka import KafkaTransport
@@ -122,15 +122,7 @@ class Worker:
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
-            lambda client, name, kind, transport, listener: explained(
-                self._store.current,
-                caches,
-                client,
-                question(name, kind),
-                transport=transport,
-                now=time.time(),
-                arrival=Arrival(listener),
-            ),
+            lambda asked: explained_request(self._store.current, caches, asked, time.time()),
         )
         self._listening = False
 

@@ -6,7 +6,9 @@ know HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from ipaddress import ip_address
 from typing import Any
 
 from resolver.answers.cached import answer_cached
@@ -28,6 +30,7 @@ from resolver.tenants import PLAIN, Arrival, Asker, Compiled, identify
 
 _CLASS_IN = b"\0\1"
 _ANY = 255
+_KEYS = ("client", "name", "type", "transport", "listener", "tenant")
 
 
 def _no_luck() -> float:
@@ -65,6 +68,32 @@ def question(name: str, kind: str) -> Query:
     )
 
 
+def explained_request(compiled: Compiled, caches: Caches, asked: Mapping[str, str], now: float) -> dict[str, Any]:
+    """The story of one query that is asked for by keys: name; client or tenant; type, transport, listener.
+
+    Raises:
+        ValueError: if a key is missing or unknown, or what it says cannot be.
+    """
+    unknown = sorted(asked.keys() - _KEYS)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}, expected {', '.join(_KEYS)}")
+    required = ("name",) if asked.get("tenant") else ("client", "name")
+    missing = [key for key in required if not asked.get(key)]
+    if missing:
+        usage = "/explain?client=IP&name=NAME[&type=A][&transport=udp]"
+        raise ValueError(f"{' and '.join(missing)} must be given: {usage}")
+    return explained(
+        compiled,
+        caches,
+        asked.get("client", ""),
+        question(asked["name"], asked.get("type", "A")),
+        transport=asked.get("transport", "udp"),
+        now=now,
+        arrival=Arrival(asked.get("listener", "")),
+        tenant=asked.get("tenant", ""),
+    )
+
+
 def explained(
     compiled: Compiled,
     caches: Caches,
@@ -74,20 +103,22 @@ def explained(
     transport: str,
     now: float,
     arrival: Arrival = PLAIN,
+    tenant: str = "",
 ) -> dict[str, Any]:
     """The story of one query, as JSON can hold it.
 
     Args:
         compiled: the policy in force.
         caches: what is remembered; nothing is added.
-        client: address that would ask.
+        client: who would ask, see asker_of.
         query: what it would ask.
         transport: udp or tcp.
         now: Unix seconds.
         arrival: what else is known of the client, such as the listener it would come in by.
+        tenant: of the client; where its address says it, it must be this one.
 
     Raises:
-        ValueError: if the client is no address or the transport neither.
+        ValueError: if the client is neither address nor labels, or of another tenant, or the transport neither.
     """
     if transport not in {"udp", "tcp"}:
         raise ValueError(f"transport {transport!r} is neither udp nor tcp")
@@ -99,7 +130,7 @@ def explained(
         "policy_version": compiled.version,
         "policy_epoch": compiled.epoch,
     }
-    asker = identify(compiled, client, arrival)
+    asker = asker_of(compiled, client, tenant, arrival)
     if asker is None:
         refused = "no tenant claims this client"
         return story | {
@@ -132,6 +163,35 @@ def explained(
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
         **told,
     }
+
+
+def asker_of(compiled: Compiled, client: str, tenant: str = "", arrival: Arrival = PLAIN) -> Asker | None:
+    """Who is meant by an address; or by labels, ``app=frontend,env=prod``, of which only the tenant need exist.
+
+    Raises:
+        ValueError: if it is neither, or of another tenant than said.
+    """
+    try:
+        ip_address(client)
+    except ValueError:
+        return _posed(compiled, client, tenant)
+    asker = identify(compiled, client, arrival)
+    if tenant and (asker is None or asker.tenant.name != tenant):
+        whose = f"tenant {asker.tenant.name!r}" if asker else "no tenant"
+        raise ValueError(f"client {client} belongs to {whose}, not to {tenant!r}")
+    return asker
+
+
+def _posed(compiled: Compiled, client: str, tenant: str) -> Asker:
+    labels = dict(pair.strip().partition("=")[::2] for pair in client.split(",") if pair.strip())
+    if not all(labels.values()):
+        raise ValueError(f"client {client!r} is neither an address nor labels such as app=frontend,env=prod")
+    if not tenant:
+        raise ValueError("a client given by its labels needs the tenant it belongs to")
+    view = compiled.tenants.get(tenant)
+    if view is None:
+        raise ValueError(f"there is no tenant {tenant!r} in force")
+    return Asker(view, "", labels, client, 0, 0, compiled.sets)
 
 
 def _answer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
 _METRICS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-_OPTIONAL = (("type", "A"), ("transport", "udp"), ("listener", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,14 @@ class AdminListener:
     Args:
         readiness: asked at each /readyz.
         registry: what /metrics shows.
-        explain: tells the story of (client, name, type, transport, listener) as JSON can hold it; raises ValueError.
+        explain: tells the story of the query that these keys describe, as JSON can hold it; raises ValueError.
     """
 
     def __init__(
         self,
         readiness: Callable[[], Readiness],
         registry: CollectorRegistry,
-        explain: Callable[[str, str, str, str, str], dict[str, Any]],
+        explain: Callable[[Mapping[str, str]], dict[str, Any]],
     ) -> None:
         self._readiness, self._registry, self._story = readiness, registry, explain
         self._runner: web.AppRunner | None = None
@@ -90,18 +89,11 @@ class AdminListener:
         return web.Response(body=generate_latest(self._registry), headers=_METRICS)
 
     async def _explain(self, request: web.Request) -> web.Response:
-        """GET /explain?client=IP&name=NAME[&type=TYPE][&transport=udp|tcp][&listener=NAME]."""
-        wanted = request.query
-        missing = [key for key in ("client", "name") if not wanted.get(key)]
-        if missing:
-            error = f"{' and '.join(missing)} must be given: /explain?client=IP&name=NAME[&type=A][&transport=udp]"
-            return web.json_response({"error": error}, status=400)
+        """GET /explain?client=IP&name=NAME[&type=TYPE][&transport=udp|tcp][&listener=NAME][&tenant=NAME]."""
         try:
-            kind, transport, listener = (wanted.get(*pair) for pair in _OPTIONAL)
-            story = self._story(wanted["client"], wanted["name"], kind, transport, listener)
+            return web.json_response(self._story(request.query))
         except ValueError as error:
             return web.json_response({"error": str(error)}, status=400)
-        return web.json_response(story)
 
 
 def _private_socket(path: Path) -> socket.socket:
