@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from ipaddress import ip_address
 from typing import Any
 
 from resolver.answers.cached import answer_cached
@@ -18,17 +17,16 @@ from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.virtual import answer_virtual
 from resolver.cache import Caches
 from resolver.errors import NoUpstreamError, RefusedError, ResolutionError
-from resolver.mnemonics import rcode_name, type_number
-from resolver.names import name_wire
+from resolver.mnemonics import rcode_name
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
 from resolver.policy.explanation import Asked, explain
 from resolver.policy.on_answer import Answered
 from resolver.policy.targets import explain_targets
+from resolver.posed import asker_of, question
 from resolver.query import Query, Response
-from resolver.tenants import PLAIN, Arrival, Asker, Compiled, identify
+from resolver.tenants import PLAIN, Arrival, Asker, Compiled
 
-_CLASS_IN = b"\0\1"
 _ANY = 255
 _KEYS = ("client", "name", "type", "transport", "listener", "tenant")
 
@@ -36,36 +34,6 @@ _KEYS = ("client", "name", "type", "transport", "listener", "tenant")
 def _no_luck() -> float:
     """In place of a random number: an explanation shows the first of the targets that chance decides between."""
     return 0.0
-
-
-def question(name: str, kind: str) -> Query:
-    """A query for this name and type as a plain stub resolver sends it.
-
-    Raises:
-        ValueError: if the name or the type's mnemonic is none.
-    """
-    qname = name.lower().rstrip(".") or "."
-    try:
-        number = type_number(kind.upper())
-    except KeyError:
-        raise ValueError(f"unknown type {kind!r}") from None
-    wire = name_wire(qname) + number.to_bytes(2, "big") + _CLASS_IN
-    return Query(
-        0,
-        0x0100,
-        0,
-        rd=True,
-        cd=False,
-        ad=False,
-        do=False,
-        question=wire,
-        qname=qname,
-        qtype=number,
-        qclass=1,
-        qtype_name=kind.upper(),
-        edns=None,
-        size=12 + len(wire),
-    )
 
 
 def explained_request(compiled: Compiled, caches: Caches, asked: Mapping[str, str], now: float) -> dict[str, Any]:
@@ -163,35 +131,6 @@ def explained(
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
         **told,
     }
-
-
-def asker_of(compiled: Compiled, client: str, tenant: str = "", arrival: Arrival = PLAIN) -> Asker | None:
-    """Who is meant by an address; or by labels, ``app=frontend,env=prod``, of which only the tenant need exist.
-
-    Raises:
-        ValueError: if it is neither, or of another tenant than said.
-    """
-    try:
-        ip_address(client)
-    except ValueError:
-        return _posed(compiled, client, tenant)
-    asker = identify(compiled, client, arrival)
-    if tenant and (asker is None or asker.tenant.name != tenant):
-        whose = f"tenant {asker.tenant.name!r}" if asker else "no tenant"
-        raise ValueError(f"client {client} belongs to {whose}, not to {tenant!r}")
-    return asker
-
-
-def _posed(compiled: Compiled, client: str, tenant: str) -> Asker:
-    labels = dict(pair.strip().partition("=")[::2] for pair in client.split(",") if pair.strip())
-    if not all(labels.values()):
-        raise ValueError(f"client {client!r} is neither an address nor labels such as app=frontend,env=prod")
-    if not tenant:
-        raise ValueError("a client given by its labels needs the tenant it belongs to")
-    view = compiled.tenants.get(tenant)
-    if view is None:
-        raise ValueError(f"there is no tenant {tenant!r} in force")
-    return Asker(view, "", labels, client, 0, 0, compiled.sets)
 
 
 def _answer(

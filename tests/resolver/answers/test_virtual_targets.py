@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from resolver.explain import explained, question
+from resolver.explain import explained
+from resolver.posed import question
 from schemas.signals import ContextSignal
 from tests.resolver.path import NOW, POLICY, Path, ask, ede_of, texts
 
