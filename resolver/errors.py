@@ -95,6 +95,15 @@ class OverloadError(ResolutionError):
         super().__init__("too many queries in flight")
 
 
+class SearchError(ResolutionError):
+    """A search list with more names to ask upstream for than one query may."""
+
+    ede = Ede.OTHER
+
+    def __init__(self) -> None:
+        super().__init__("the search list is too long to be tried at once")
+
+
 class NoUpstreamError(ResolutionError):
     """A name for which the tenant names no upstream."""
 

@@ -6,6 +6,7 @@ Made when the answer is rendered; the publisher adds time and latency. This modu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from resolver.columns import Template
 from resolver.mnemonics import class_name, rcode_name
@@ -30,6 +31,7 @@ class Visit:
         epoch, version: of the policy that decides.
         asker: None for an unknown client.
         arrival: what is known of the client beside its address.
+        search: names of the tenant's search list being tried (see answers/search.py); None without.
     """
 
     query: Query
@@ -42,6 +44,13 @@ class Visit:
     asker: Asker | None = None
     decision: Decision = CLOSED
     arrival: Arrival = PLAIN
+    search: Any = None
+
+    @property
+    def decided_on(self) -> str:
+        """The name that the decision is on: the one asked, or the one of the search list that is being tried."""
+        query: Query = self.query if self.search is None else self.search.lookup.query
+        return query.qname
 
 
 def template_of(visit: Visit, response: Response, wire: bytes | None, *, shown: str, age: int) -> Template:

@@ -14,9 +14,10 @@ from resolver.answers.cached import answer_cached
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.search import search_for
 from resolver.answers.virtual import answer_virtual
 from resolver.cache import Caches
-from resolver.errors import NoUpstreamError, RefusedError, ResolutionError
+from resolver.errors import NoUpstreamError, Rcode, RefusedError, ResolutionError
 from resolver.mnemonics import rcode_name
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect
@@ -29,6 +30,7 @@ from resolver.tenants import PLAIN, Arrival, Asker, Compiled
 
 _ANY = 255
 _KEYS = ("client", "name", "type", "transport", "listener", "tenant")
+_MISSING = rcode_name(Rcode.NXDOMAIN)
 
 
 def _no_luck() -> float:
@@ -109,11 +111,8 @@ def explained(
             "why": refused,
             "rules": [],
         }
-    decision = decide(asker, query.qname, query.qtype_name, transport, now)
-    told, answer = _answer(asker, caches, decision, query, now)
-    if answer is not None:
-        decision = inspect(asker, decision, query.qname, answer, now)
-        told = _answer(asker, caches, decision, query, now)[0] if decision.form is not None else told
+    query, tried = _searched(asker, caches, query, transport, now)
+    decision, told, answer = _decided(asker, caches, query, transport, now)
     asked = Asked(asker, query.qname, query.qtype_name, transport, now, answer)
     considered = [asdict(item) for item in explain(asked, decision)]
     return story | {
@@ -127,10 +126,43 @@ def explained(
         "log": decision.log,
         "audits": [asdict(audit) for audit in decision.audits],
         "rules": considered,
+        "search": tried,
         "waits_for_answer": bool(decision.waiting),
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
         **told,
     }
+
+
+def _searched(
+    asker: Asker, caches: Caches, query: Query, transport: str, now: float
+) -> tuple[Query, list[dict[str, Any]]]:
+    """The name that a search for this one comes to, as far as that is known without asking; and every name tried."""
+    search = search_for(asker.tenant.search, query) if asker.tenant.search else None
+    if search is None:
+        return query, []
+    tried: list[dict[str, Any]] = []
+    denied: Query | None = None
+    for one in (lookup.query for lookup in search.tries):
+        decision, answer, _ = _decided(asker, caches, one, transport, now)
+        found = {key: answer.get(key, "") for key in ("answer_source", "rcode", "ede_text")}
+        tried.append({"name": one.qname, "verdict": decision.verdict, "rule": decision.rule, **found})
+        unasked = asker.tenant.upstream_for(one.qname, decision.route) is None
+        if found["rcode"] != _MISSING and not (found["answer_source"] == "error" and unasked):
+            return one, tried
+        denied = denied or (one if decision.form is not None else None)
+    return denied or query, tried
+
+
+def _decided(
+    asker: Asker, caches: Caches, query: Query, transport: str, now: float
+) -> tuple[Decision, dict[str, Any], Answered | None]:
+    """The decision, with the answer seen if it is at hand; where the answer comes from; the answer that was seen."""
+    decision = decide(asker, query.qname, query.qtype_name, transport, now)
+    told, answer = _answer(asker, caches, decision, query, now)
+    if answer is not None:
+        decision = inspect(asker, decision, query.qname, answer, now)
+        told = _answer(asker, caches, decision, query, now)[0] if decision.form is not None else told
+    return decision, told, answer
 
 
 def _answer(

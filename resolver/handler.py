@@ -12,6 +12,7 @@ from typing import Protocol
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
+from resolver.answers.search import MOST_QUESTIONS, Search, search_for
 from resolver.answers.virtual import Enclosing, answer_virtual
 from resolver.columns import Template
 from resolver.errors import (
@@ -19,6 +20,7 @@ from resolver.errors import (
     NotAQueryError,
     NoUpstreamError,
     OverloadError,
+    Rcode,
     RefusedError,
     ResolutionError,
     UpstreamError,
@@ -28,7 +30,7 @@ from resolver.fastpath import FastPath
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect, inspect_failure
 from resolver.policy.on_answer import Answered
-from resolver.query import Query, Response
+from resolver.query import Response
 from resolver.resolution import Resolution
 from resolver.tenants import PLAIN, Arrival, Asker, Compiled, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
@@ -127,6 +129,8 @@ class Handler:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
         query = visit.query
         compiled = self._policies.current
+        if visit.epoch != compiled.epoch:
+            visit.search = None
         visit.epoch = compiled.epoch
         visit.version = compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
@@ -136,13 +140,44 @@ class Handler:
         if error is not None:
             raise error
         check_servable(query)
+        if visit.search is None and asker.tenant.search:
+            visit.search = search_for(asker.tenant.search, query)
+        if visit.search is not None:
+            return self._searched(visit, asker, now)
+        return self._tried(visit, asker, Lookup(query), now)
+
+    def _searched(self, visit: Visit, asker: Asker, now: float, found: Response | None = None) -> Response | Lookup:
+        """The tenant's search list, one name after the other until one exists. found: what the one that is on got."""
+        search: Search = visit.search
+        while True:
+            answer = found or self._search_step(visit, asker, search, now)
+            if isinstance(answer, Lookup):
+                return answer
+            settled = search.settle(visit.decision, answer)
+            if settled is not None:
+                visit.decision, answer = settled
+                return answer
+            found = None
+
+    def _search_step(self, visit: Visit, asker: Asker, search: Search, now: float) -> Response | Lookup:
+        try:
+            return self._tried(visit, asker, search.lookup, now)
+        except NoUpstreamError:
+            if search.last:
+                raise
+            return Response(Rcode.NXDOMAIN, "error")  # nobody there could say that it exists
+
+    def _tried(self, visit: Visit, asker: Asker, start: Lookup, now: float) -> Response | Lookup:
+        """One name: the client's, or one of its tenant's search list."""
+        query = start.query
         visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
         if decision.form is not None:
-            found = self._follow(asker, query, answer_by_policy(query, decision, decision.form), now)
+            query, start = visit.query, Lookup(visit.query)
+            found = self._follow(asker, start, answer_by_policy(query, decision, decision.form), now)
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = self._follow(asker, query, answer_virtual(asker, query, now, self._draw), now)
+            found = self._follow(asker, start, answer_virtual(asker, query, now, self._draw), now)
         return self._known(visit, asker, found, now)
 
     def _known(self, visit: Visit, asker: Asker, found: Response | Lookup, now: float) -> Response | Lookup:
@@ -155,8 +190,8 @@ class Handler:
         answer = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
         return self._inspected(visit, asker, answer, found.query.qname, now)
 
-    def _follow(self, asker: Asker, query: Query, found: Response | Alias | None, now: float) -> Response | Lookup:
-        return follow(asker, Lookup(query), found, now, self._draw)
+    def _follow(self, asker: Asker, start: Lookup, found: Response | Alias | None, now: float) -> Response | Lookup:
+        return follow(asker, start, found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         self.in_flight += 1
@@ -172,13 +207,15 @@ class Handler:
         return self._finish(visit, found, self._clock())
 
     async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
-        """Ask, inspect; if policy changed meanwhile, decide again: nothing old is served after a swap."""
+        """Ask, inspect, search on; if policy changed meanwhile, decide again: nothing old is served after a swap."""
         if not visit.query.rd:
             # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
             raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
         if self.in_flight > self._max_in_flight:
             raise OverloadError
-        for _ in range(_TRIES):
+        for _ in range(_TRIES if visit.search is None else _TRIES + MOST_QUESTIONS):
+            if visit.search is not None:
+                visit.search.count_question()
             asker = visit.asker
             assert asker is not None  # noqa: S101 - only a tenant's query comes here
             group = self._group(visit, asker, lookup)
@@ -187,6 +224,8 @@ class Handler:
             if visit.epoch == self._policies.current.epoch:
                 answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
                 found = self._inspected(visit, asker, answer, lookup.query.qname, now)
+                if visit.search is not None and isinstance(found, Response):
+                    found = self._searched(visit, asker, now, found)
             else:
                 found = self._find(visit, now)
             if isinstance(found, Response):
@@ -207,7 +246,7 @@ class Handler:
         if visit.decision.form is not None or not (asked or visit.decision.waiting):
             return found
         answer = Answered(found.rcode, found.records, asked, found.until)
-        visit.decision = inspect(asker, visit.decision, visit.query.qname, answer, now)
+        visit.decision = inspect(asker, visit.decision, visit.decided_on, answer, now)
         turned = self._turned(visit, asker, now)
         if isinstance(turned, Response):
             turned.upstream, turned.upstream_us = found.upstream, found.upstream_us
@@ -219,7 +258,7 @@ class Handler:
         if form is None:
             return None
         denied = answer_by_policy(visit.query, visit.decision, form)
-        return self._known(visit, asker, self._follow(asker, visit.query, denied, now), now)
+        return self._known(visit, asker, self._follow(asker, Lookup(visit.query), denied, now), now)
 
     def _failed(self, visit: Visit, error: ResolutionError, now: float) -> Response | Lookup:
         """The answer to a query that came to nothing; rules on the answer may look at its rcode."""
@@ -227,7 +266,7 @@ class Handler:
         if asker is None or not visit.decision.waiting:
             return response
         answer = Answered(error.rcode)
-        visit.decision = inspect_failure(asker, visit.decision, visit.query.qname, answer, now)
+        visit.decision = inspect_failure(asker, visit.decision, visit.decided_on, answer, now)
         try:
             return self._turned(visit, asker, now) or response
         except ResolutionError as another:

@@ -184,6 +184,7 @@ class TenantView:
         groups: upstream groups by name; `suffixes` chooses by name; `rest` is the group for all other names.
         signals: what streams and health checkers say, of kinds that policy uses.
         caching: how answers of upstream are remembered.
+        search: domains tried for short names (see policy/search.py); falsy for none.
         guard: against DNS rebinding, of policy/rebinding.py; opaque to everyone else, None when it is off.
     """
 
@@ -201,6 +202,7 @@ class TenantView:
     rest: UpstreamGroupView | None
     signals: Signals
     caching: Caching
+    search: Any
     guard: Any
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:

@@ -41,9 +41,23 @@ def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float
     """
     names = suffixes(qname)
     rules = [rule for rule in _named(asker, qname, names) if applies(rule, asker, names, qtype_name, transport)]
+    if asker.tenant.search:
+        rules = _seen_through(rules, asker, qname, qtype_name, transport)
     walk = _Walk(asker, names, now)
     decision = walk.run(rules)
     return walk.waiting(decision, rules) if walk.pending else decision
+
+
+def _seen_through(
+    rules: list[CompiledRule], asker: Asker, qname: str, qtype_name: str, transport: str
+) -> list[CompiledRule]:
+    """These rules and those for the name without its search suffix: what was asked before one was put behind it."""
+    exempt = asker.tenant.exempt.matches(qname)
+    for bare in asker.tenant.search.without(qname):
+        names = suffixes(bare)
+        found = [rule for rule in _named(asker, bare, names) if not (exempt and rule.tier == "overlay")]
+        rules += [rule for rule in found if applies(rule, asker, names, qtype_name, transport)]
+    return sorted(dict.fromkeys(rules), key=_order)
 
 
 def _named(asker: Asker, qname: str, names: list[str]) -> list[CompiledRule]:

@@ -15,6 +15,7 @@ from resolver.policy.claims import Claim, compile_claims
 from resolver.policy.patterns import Pattern, PatternError, PatternIndex, parse_pattern
 from resolver.policy.reading import Report, parse_network, parse_patterns
 from resolver.policy.rebinding import Guard, compile_rebinding
+from resolver.policy.search import SearchList, compile_search
 from resolver.tenants import Network, Server, SubnetIndex, UpstreamGroupView, WorkloadView
 from schemas.objects import Tenant, UpstreamGroup
 
@@ -33,6 +34,7 @@ class Tenancy:
     suffixes: PatternIndex[UpstreamGroupView]
     rest: UpstreamGroupView | None
     exempt: PatternIndex[bool]
+    search: SearchList
     guard: Guard | None
 
 
@@ -55,6 +57,7 @@ def compile_tenancy(tenant: Tenant, report: Report) -> Tenancy:
         suffixes=PatternIndex((pattern, group) for group, patterns in pairs for pattern in patterns),
         rest=next((group for group in groups if not group.suffixes), None),
         exempt=PatternIndex((pattern, True) for pattern in exempt),
+        search=compile_search(spec, report),
         guard=compile_rebinding(spec.rebinding, "spec.rebinding", report),
     )
 

@@ -192,5 +192,6 @@ def _view(
         rest=tenancy.rest,
         signals=signals,
         caching=spec.caching,
+        search=tenancy.search,
         guard=tenancy.guard,
     )
