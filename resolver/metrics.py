@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from resolver.answers.upstream import BUCKETS, Upstreams
+from resolver.answers.upstream import Upstreams
+from resolver.answers.upstream_link import BUCKETS
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.listeners.places import Listeners

@@ -124,12 +124,22 @@ _NO_WORKLOAD = WorkloadView("", {})
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One upstream server: scheme ``udp`` or ``tcp``, address in presentation format, port, and the URL as shown."""
+    """One upstream server; of equal ones there is one, whatever groups and tenants name it.
+
+    Attributes:
+        scheme: ``udp``, ``tcp``, ``tls`` or ``https``.
+        address: in presentation format.
+        url: as shown in events and metrics.
+        name: that its certificate must bear. path: of https. ca_file: what vouches for it; the system's by default.
+    """
 
     scheme: str
     address: str
     port: int
     url: str
+    name: str = ""
+    path: str = ""
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

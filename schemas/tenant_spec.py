@@ -39,11 +39,11 @@ class UpstreamGroup(Spec, frozen=True, kw_only=True):
     """Servers for suffixes; the group without suffixes takes the rest.
 
     servers: ``udp://address[:port]`` (TCP retry on truncation), ``tcp://address[:port]``,
-    ``tls://address[:port]#name`` (DoT, RFC 7858; the name the certificate must bear),
-    ``https://address[:port]/path#name`` (DoH, RFC 8484).
+    ``tls://address[:port][#name]`` (DoT, RFC 7858; the certificate must bear the name, without one the address),
+    ``https://address[:port][/path][#name]`` (DoH, RFC 8484).
     plaintext: must be true for udp and tcp servers that are not on loopback, since these are readable on the way.
     strategy: ``ordered`` (as written, failing ones last), ``fastest`` (by measured latency), ``random``.
-    ca_file: certificates that vouch for tls and https servers; the system's by default.
+    ca_file: path, at the resolver, of certificates that vouch for tls and https servers; by default the system's.
     """
 
     servers: Annotated[list[str], Meta(min_length=1, max_length=16)]

@@ -1,7 +1,8 @@
-"""One upstream server over TCP: a connection that is kept, many questions at a time on it.
+"""One upstream server over TCP or TLS: a connection that is kept, many questions at a time on it.
 
-Questions are pipelined and responses taken in any order (RFC 7766 section 6.2.1.1). This
-module must not know tenants or other servers.
+Questions are pipelined and responses taken in any order (RFC 7766 section 6.2.1.1; RFC 7858 section 3.3 for TLS). The
+certificate must bear the server's name and be vouched for, or nothing is asked. This module must not know tenants or
+other servers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from secrets import randbits
 from typing import cast
 
 from resolver.answers.exchange import ExchangeError, NoAnswerError, belongs, question_of
+from resolver.answers.upstream_tls import Trust, refusal
 from resolver.framing import Deframer, frame
 from resolver.tenants import Server
 
@@ -73,10 +75,15 @@ class _Connection(asyncio.Protocol):
 
 
 class TcpServer:
-    """Asks one server over TCP."""
+    """Asks one server over TCP; over TLS if its scheme is ``tls``.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    Args:
+        server: where it is, and the name its certificate must bear.
+        trust: contexts that check certificates.
+    """
+
+    def __init__(self, server: Server, trust: Trust) -> None:
+        self._server, self._trust = server, trust
         self._connections: list[_Connection] = []
         self._connecting = asyncio.Lock()
 
@@ -99,7 +106,7 @@ class TcpServer:
         except TimeoutError:
             raise NoAnswerError from None
         except OSError as error:
-            raise ExchangeError("network error") from error
+            raise ExchangeError(refusal(error)) from error
 
     async def _exchange(self, message: bytes) -> bytes:
         connection = await self._connection()
@@ -115,11 +122,19 @@ class TcpServer:
                 if connection.open and len(connection.pending) < _MOST:
                     return connection
             self._connections = [connection for connection in self._connections if connection.open]
-            async with asyncio.timeout(_CONNECT):
-                _, made = await asyncio.get_running_loop().create_connection(
-                    _Connection, self._server.address, self._server.port
-                )
+            made = await self._connect()
             self._connections.append(made)
+            return made
+
+    async def _connect(self) -> _Connection:
+        server, loop = self._server, asyncio.get_running_loop()
+        async with asyncio.timeout(_CONNECT):
+            if server.scheme != "tls":
+                return (await loop.create_connection(_Connection, server.address, server.port))[1]
+            context = await self._trust.context(server.ca_file, "dot")
+            _, made = await loop.create_connection(
+                _Connection, server.address, server.port, ssl=context, server_hostname=server.name
+            )
             return made
 
     def close_idle(self, now: float) -> None:

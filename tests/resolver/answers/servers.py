@@ -1,9 +1,10 @@
-"""Upstream servers for tests: real sockets on one port over UDP and TCP, behaving as each test says."""
+"""Upstream servers for tests: real sockets on one port over UDP and TCP or TLS, behaving as each test says."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,17 +37,21 @@ class Upstream:
         behaviour: (query, transport) -> response(s) or None for silence.
         asked: (transport, query, client port) in order.
         connections: TCP connections made to it.
+        sessions: of those over TLS, (protocol agreed on, whether an earlier session was resumed).
+        close_after: answers after which it closes a connection; 0 for never.
     """
 
     port: int
     behaviour: Behaviour
     asked: list[tuple[str, bytes, int]] = field(default_factory=list)
     connections: int = 0
+    sessions: list[tuple[str | None, bool]] = field(default_factory=list)
     close_after: int = 0
 
-    def server(self, scheme: str = "udp") -> Server:
+    def server(self, scheme: str = "udp", name: str = "", ca_file: str = "") -> Server:
         """As a tenant names it."""
-        return Server(scheme, "127.0.0.1", self.port, f"{scheme}://127.0.0.1:{self.port}")
+        path = "/dns-query" if scheme == "https" else ""
+        return Server(scheme, "127.0.0.1", self.port, f"{scheme}://127.0.0.1:{self.port}", name, path, ca_file)
 
     def answers(self, message: bytes, transport: str, port: int) -> list[bytes]:
         """What to send back."""
@@ -69,7 +74,8 @@ class _Udp(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def upstream(
-    behaviour: Behaviour = lambda message, _: respond(message), *, udp: bool = True, tcp: bool = True
+    behaviour: Behaviour = lambda message, _: respond(message), *, udp: bool = True, tcp: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Upstream]:
     """A running server."""
     loop = asyncio.get_running_loop()
@@ -78,6 +84,8 @@ async def upstream(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         made.connections += 1
+        if secured := writer.get_extra_info("ssl_object"):
+            made.sessions.append((secured.selected_alpn_protocol(), secured.session_reused))
         deframer, answered = Deframer(), 0
         with suppress(ConnectionError):
             while chunk := await reader.read(65536):
@@ -90,7 +98,7 @@ async def upstream(
                         return
         writer.close()
 
-    server = await asyncio.start_server(serve, sock=listening) if tcp else None
+    server = await asyncio.start_server(serve, sock=listening, ssl=tls) if tcp else None
     transport = None
     if udp:
         transport, _ = await loop.create_datagram_endpoint(lambda: _Udp(made), local_addr=("127.0.0.1", made.port))
@@ -105,6 +113,6 @@ async def upstream(
             server.close()
 
 
-def group(*servers: Server, timeout: float = 0.3) -> UpstreamGroupView:
+def group(*servers: Server, timeout: float = 0.3, strategy: str = "ordered") -> UpstreamGroupView:
     """A tenant's group."""
-    return UpstreamGroupView("default", (), servers, timeout)
+    return UpstreamGroupView("default", (), servers, timeout, strategy=strategy)

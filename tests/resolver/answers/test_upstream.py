@@ -151,6 +151,41 @@ async def test_a_failing_server_is_asked_last_for_a_while(upstreams: Upstreams) 
         assert len(dead.asked) == 3
 
 
+async def test_the_fastest_is_asked_and_the_others_measured(upstreams: Upstreams) -> None:
+    """The least average latency decides; a server not asked for ten seconds is sent the same question beside."""
+    async with upstream() as one, upstream() as other:
+        mine = group(one.server(), other.server(), strategy="fastest")
+        await upstreams.query(mine, query(), 1.0)
+        await asyncio.gather(*upstreams._probes)
+        assert (len(one.asked), len(other.asked)) == (1, 1), "both are measured"
+        slow, fast = (upstreams._links[server.server()] for server in (one, other))
+        slow.latency, fast.latency = 0.5, 0.001
+        for number in range(5):
+            assert (await upstreams.query(mine, query(f"n{number}.example.com"), 1.0))[1] == other.server().url
+        slow.used -= 11
+        await upstreams.query(mine, query("again.example.com"), 1.0)
+        await asyncio.gather(*upstreams._probes)
+        assert (len(one.asked), slow.latency < 0.5) == (2, True)
+
+
+async def test_a_failure_counts_as_slow(upstreams: Upstreams) -> None:
+    """Where the fastest does not answer, the next steps in and is the fastest from then on."""
+    async with upstream(lambda _m, _t: None) as dead, upstream() as good:
+        mine = group(dead.server(), good.server(), strategy="fastest")
+        await upstreams.query(mine, query(), 0.05)
+        await upstreams.query(mine, query("b.example.com"), 0.05)
+        assert len(dead.asked) == 1
+
+
+async def test_random_spreads_questions(upstreams: Upstreams) -> None:
+    """Every server gets its share."""
+    async with upstream() as one, upstream() as two, upstream() as three:
+        mine = group(one.server(), two.server(), three.server(), strategy="random")
+        for number in range(60):
+            await upstreams.query(mine, query(f"n{number}.example.com"), 1.0)
+        assert min(len(server.asked) for server in (one, two, three)) > 5
+
+
 async def test_identical_questions_of_a_tenant_travel_once(upstreams: Upstreams) -> None:
     """They share one exchange, also its failure; another tenant's group never shares."""
     async with upstream() as one:

@@ -60,7 +60,7 @@ TENANTS = [
         "spec.workloads[1].subnets[0]",
         "workload 'w'",
     ),
-    ('upstreams: [{servers: ["tls://127.0.0.1"]}]', "spec.upstreams[0].servers[0]", "udp://"),
+    ('upstreams: [{servers: ["quic://127.0.0.1"]}]', "spec.upstreams[0].servers[0]", "udp://"),
     ('upstreams: [{servers: ["udp://dns.example"]}]', "spec.upstreams[0].servers[0]", "udp://"),
     ('upstreams: [{servers: ["udp://127.0.0.1:70000"]}]', "spec.upstreams[0].servers[0]", "udp://"),
     ('upstreams: [{servers: ["udp://127.0.0.1/x"]}]', "spec.upstreams[0].servers[0]", "udp://"),
