@@ -30,6 +30,7 @@ from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.kafka import KafkaTransport
 from resolver.keys import load_key
+from resolver.limits import Meters
 from resolver.listeners.admin import AdminListener, Readiness
 from resolver.listeners.places import BindError, Listeners, Place, bind_places
 from resolver.listeners.stream import StreamLimits, StreamListener
@@ -95,6 +96,7 @@ class Worker:
         caches, fastpath = Caches(settings.cache.entries), FastPath(settings.cache.fast_entries)
         self._background = Background()
         resolution = Resolution(caches, self._upstreams, self._background, time.time_ns)
+        meters = Meters(settings.limits.of_unknown_clients(), settings.limits.clients)
         handler = Handler(
             self._store,
             resolution,
@@ -103,22 +105,17 @@ class Worker:
             show=ClientView(key).show,
             clock=time.time_ns,
             draw=random.random,
+            meters=meters,
             max_in_flight=settings.max_in_flight,
         )
         bounds = StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled)
-        bound = [(Arrival(place.name), udp, stream) for place, udp, stream in _bind(settings)]
-        self._listeners = Listeners(
-            [
-                UdpListener(udp, handler, fastpath, self._store, self._publisher.offer, time.time_ns, arrival)
-                for arrival, udp, _ in bound
-            ],
-            [
-                StreamListener(stream, partial(handler.handle, arrival=arrival), time.time_ns, bounds)
-                for arrival, _, stream in bound
-            ],
-        )
-        publisher, store = self._publisher, self._store
-        parts = Parts(publisher, store, resolution, fastpath, handler, self._upstreams, self._listeners)
+        publisher, store, now = self._publisher, self._store, time.time_ns
+        self._listeners = Listeners([], [])
+        for place, udp, stream in _bind(settings):
+            arrival = Arrival(place.name)
+            self._listeners.udp.append(UdpListener(udp, handler, fastpath, store, publisher.offer, now, arrival))
+            self._listeners.tcp.append(StreamListener(stream, partial(handler.handle, arrival=arrival), now, bounds))
+        parts = Parts(publisher, store, resolution, fastpath, handler, self._upstreams, self._listeners, meters)
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),

@@ -157,9 +157,12 @@ class Caches:
         return max((answer for answer in found if answer), key=lambda answer: answer.born or 0.0, default=None)
 
     def put(
-        self, tenant: str, scope: Hashable, query: Query, response: Response, now: float
+        self, tenant: str, scope: Hashable, query: Query, response: Response, now: float, *, most: int = 0
     ) -> None:
-        """Keep an answer for its lifetime, counted from now; one with lifetime 0 is not kept. Arguments as in get."""
+        """Keep an answer for its lifetime, counted from now; one with lifetime 0 is not kept. Arguments as in get.
+
+        most: entries this tenant may have; 0 is its fair share of all.
+        """
         if response.lifetime <= 0:
             return
         # RFC 2308 section 5: a name error is kept for the name, anything else for name and type. With a CNAME in
@@ -173,6 +176,9 @@ class Caches:
         if response.rcode in DECIDED and (failure := cache.index.get(_key(scope, query, ~query.qtype))):
             cache.remove(failure)
         cache.put(_key(scope, query, qtype), kept)
+        while most and len(cache.index) > most:
+            cache.evict()
+            self.evicted += 1
         self._account(cache, before)
         self._shrink(cache)
 

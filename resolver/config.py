@@ -15,6 +15,7 @@ import yaml
 from msgspec import Meta
 
 from resolver.policy.addresses import DEFAULT_RANGES, Ranges, parse_ranges
+from schemas.tenant_spec import Limits as TenantLimits
 
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>.*)`$")
@@ -85,6 +86,22 @@ class VirtualSettings(_Section, frozen=True):
     ipv6: str = str(DEFAULT_RANGES.ipv6)
 
 
+class LimitSettings(_Section, frozen=True):
+    """What tenants cannot say; see limits.py.
+
+    unknown_queries_per_second: queries of one client nobody claims that are answered (REFUSED); beyond them there is
+    silence. 0 is no limit. clients: most clients whose queries are counted, of all tenants together.
+    """
+
+    unknown_queries_per_second: Annotated[int, Meta(ge=0)] = 50
+    clients: Annotated[int, Meta(ge=1000)] = 65_536
+
+    def of_unknown_clients(self) -> TenantLimits | None:
+        """As tenants have them; None for none. Nothing is truncated: over TCP they would be refused all the same."""
+        rate = self.unknown_queries_per_second
+        return TenantLimits(client_queries_per_second=rate, slip=0) if rate else None
+
+
 class Settings(_Section, frozen=True):
     """Everything one worker is told.
 
@@ -105,6 +122,7 @@ class Settings(_Section, frozen=True):
     publisher: PublisherSettings = PublisherSettings()
     cache: CacheSettings = CacheSettings()
     tcp: TcpSettings = TcpSettings()
+    limits: LimitSettings = LimitSettings()
     virtual: VirtualSettings = VirtualSettings()
     pseudonym_key_file: str = ""
     domain_sets: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resolver.columns import Template
+from resolver.limits import Meter
 from resolver.mnemonics import class_name, rcode_name
 from resolver.policy.decision import Decision
 from resolver.query import Query, Record, Response
@@ -32,6 +33,7 @@ class Visit:
         asker: None for an unknown client.
         arrival: what is known of the client beside its address.
         search: names of the tenant's search list being tried (see answers/search.py); None without.
+        meter: of the client's tenant, None without limits.
     """
 
     query: Query
@@ -44,6 +46,7 @@ class Visit:
     asker: Asker | None = None
     decision: Decision = CLOSED
     arrival: Arrival = PLAIN
+    meter: Meter | None = None
     search: Any = None
 
     @property

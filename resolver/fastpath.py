@@ -14,6 +14,7 @@ from math import inf
 
 from resolver.columns import Template
 from resolver.event import Visit, aged
+from resolver.limits import Meter
 from resolver.query import Query, Response
 from resolver.wire import encode_response
 
@@ -32,6 +33,7 @@ class Known:
         template: event of each query it answers.
         end: Unix seconds at which it cannot be rendered anew but must be decided again.
         limit: largest answer in bytes.
+        meter: of the client's tenant, to be asked first; None without limits.
     """
 
     tail: bytes
@@ -42,6 +44,7 @@ class Known:
     response: Response
     end: float
     limit: int
+    meter: Meter | None
 
 
 Key = tuple[str, bytes]
@@ -90,7 +93,7 @@ class FastPath:
         until = _next_change(response, end, now)
         listener = visit.arrival.listener
         self._held.setdefault(tenant, {})[listener, key] = None
-        known = Known(wire[2:], until, visit.epoch, template, visit.query, response, end, limit)
+        known = Known(wire[2:], until, visit.epoch, template, visit.query, response, end, limit, visit.meter)
         self.table(listener)[key] = known
 
     def _seen_before(self, tenant: str, mark: int) -> bool:

@@ -7,14 +7,13 @@ never call each other. Nothing here waits but for upstream, and nothing here kno
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Protocol
 
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import MOST_QUESTIONS, Search, search_for
 from resolver.answers.virtual import Enclosing, answer_virtual
-from resolver.columns import Template
+from resolver.buffer import Offer
 from resolver.errors import (
     Ede,
     NotAQueryError,
@@ -26,13 +25,15 @@ from resolver.errors import (
     UpstreamError,
 )
 from resolver.event import Visit, template_of
+from resolver.excess import Excess
 from resolver.fastpath import FastPath
+from resolver.limits import InFlight, Meters
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect, inspect_failure
 from resolver.policy.on_answer import Answered
 from resolver.query import Response
 from resolver.resolution import Resolution
-from resolver.tenants import PLAIN, Arrival, Asker, Compiled, UpstreamGroupView, identify
+from resolver.tenants import PLAIN, Arrival, Asker, Policies, UpstreamGroupView, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
 
 Answering = Coroutine[None, None, bytes | None]
@@ -40,21 +41,6 @@ _ALLOW = Decision("allow")
 _ANY = 255
 _TRIES = 4
 """How often a query is decided anew because policy changed while upstream was asked."""
-
-
-class Policies(Protocol):
-    """What is in force: swapped as a whole; the epoch rises with every swap."""
-
-    @property
-    def current(self) -> Compiled: ...  # noqa: D102
-    @property
-    def epoch(self) -> int: ...  # noqa: D102
-
-
-class Offer(Protocol):
-    """Takes one event and returns at once."""
-
-    def __call__(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None: ...  # noqa: D102
 
 
 class Handler:
@@ -68,6 +54,7 @@ class Handler:
         show: how a client appears in events: (privacy setting, address) -> text.
         clock: Unix time in nanoseconds.
         draw: a random number in [0, 1), for virtual names whose choice of a target is not sticky.
+        meters: what tenants with limits used.
         max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
     """
 
@@ -81,13 +68,14 @@ class Handler:
         show: Callable[[str, str], str],
         clock: Callable[[], int],
         draw: Callable[[], float],
+        meters: Meters,
         max_in_flight: int = 4096,
     ) -> None:
         self._policies, self._resolution, self._offer = policies, resolution, offer
         self._fastpath, self._show, self._clock, self._draw = fastpath, show, clock, draw
         self._enclosing = Enclosing()
-        self._max_in_flight = max_in_flight
-        self.in_flight = 0
+        self._meters, self.excess = meters, Excess(policies, offer, show)
+        self.in_flight = InFlight(max_in_flight)
         self.ignored = 0
 
     def handle(
@@ -113,6 +101,9 @@ class Handler:
         Returns:
             The answer, None where none is to be sent; or a coroutine of that when upstream must be asked.
         """
+        meter = self._meters.of(identify(self._policies.current, address, arrival))
+        if meter is not None and (over := meter.over(address, transport, received_ns)):
+            return self.excess.answer(meter, over, message, address, transport, received_ns, arrival)
         try:
             query, error = decode_query(message)
         except NotAQueryError:
@@ -134,6 +125,7 @@ class Handler:
         visit.epoch = compiled.epoch
         visit.version = compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
+        visit.meter = self._meters.of(asker)
         if asker is None:
             return Response(RefusedError.rcode, "policy")  # closed by default
         visit.decision = _ALLOW
@@ -194,7 +186,9 @@ class Handler:
         return follow(asker, start, found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
-        self.in_flight += 1
+        tenant = visit.asker.tenant if visit.asker else None
+        if tenant is None or not self.in_flight.enter(tenant.name, tenant.in_flight):
+            return self._finish(visit, _failure(OverloadError()), self._clock())
         found: Response | Lookup = lookup
         try:
             while isinstance(found, Lookup):
@@ -203,7 +197,7 @@ class Handler:
                 except ResolutionError as failure:
                     found = self._failed(visit, failure, self._clock() / 1e9)
         finally:
-            self.in_flight -= 1
+            self.in_flight.leave(tenant.name)
         return self._finish(visit, found, self._clock())
 
     async def _from_upstream(self, visit: Visit, lookup: Lookup) -> Response:
@@ -211,8 +205,6 @@ class Handler:
         if not visit.query.rd:
             # RFC 8914 section 4.21: a resolver asked without recursion desired says so.
             raise RefusedError("recursion was not desired", ede=Ede.NOT_AUTHORITATIVE)
-        if self.in_flight > self._max_in_flight:
-            raise OverloadError
         for _ in range(_TRIES if visit.search is None else _TRIES + MOST_QUESTIONS):
             if visit.search is not None:
                 visit.search.count_question()

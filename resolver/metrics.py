@@ -6,6 +6,7 @@ names asked. This module must not know HTTP.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -18,11 +19,12 @@ from resolver.answers.upstream import Upstreams
 from resolver.answers.upstream_link import BUCKETS
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
+from resolver.limits import Meters
 from resolver.listeners.places import Listeners
 from resolver.policy.store import PolicyStore
 from resolver.publisher import Publisher
 from resolver.resolution import Resolution
-from resolver.tally import BOUNDS, Kind
+from resolver.tally import BOUNDS, MOST_TENANTS, OTHER, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Parts:
     handler: Handler
     upstreams: Upstreams
     listeners: Listeners
+    meters: Meters
 
 
 class WorkerMetrics:
@@ -102,13 +105,32 @@ class WorkerMetrics:
 
     def _listeners(self) -> Iterator[Metric]:
         handler, udp, tcp = self._parts.handler, self._parts.listeners.udp, self._parts.listeners.tcp
-        yield _gauge("nameward_queries_in_flight", "queries waiting for upstream", handler.in_flight)
+        yield _gauge("nameward_queries_in_flight", "queries waiting for upstream", handler.in_flight.total)
+        yield _counter(
+            "nameward_in_flight_refused",
+            "queries not taken because too many waited for upstream",
+            handler.in_flight.refused,
+        )
+        yield self._turned_away()
         yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
         yield _counter("nameward_udp_unsent", "answers the socket did not take", sum(one.unsent for one in udp))
         yield _gauge("nameward_tcp_connections", "open TCP connections", sum(one.open for one in tcp))
         refused, cut = sum(one.refused for one in tcp), sum(one.cut for one in tcp)
         yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", refused)
         yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", cut)
+
+    def _turned_away(self) -> Metric:
+        """Tenants beyond a number are counted together, as everywhere."""
+        family = CounterMetricFamily("nameward_limited", "queries over a limit", labels=["tenant", "limit", "done"])
+        shown: dict[str, None] = {}
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for tenant, limit, done, count in self._parts.meters.turned_away():
+            if len(shown) < MOST_TENANTS:
+                shown.setdefault(tenant)
+            counts[tenant if tenant in shown else OTHER, limit, done] += count
+        for labels, count in counts.items():
+            family.add_metric(labels, count)
+        return family
 
     def _upstreams(self) -> Iterator[Metric]:
         asked = CounterMetricFamily("nameward_upstream_attempts", "questions to a server", labels=["upstream"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from schemas.objects import VirtualRecord
-from schemas.tenant_spec import Caching
+from schemas.tenant_spec import Caching, Limits
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -196,6 +196,7 @@ class TenantView:
         caching: how answers of upstream are remembered.
         search: domains tried for short names (see policy/search.py); falsy for none.
         guard: against DNS rebinding, of policy/rebinding.py; opaque to everyone else, None when it is off.
+        limits: queries a second, None for any number. in_flight: queries waiting for upstream at a time; 0 for any.
     """
 
     name: str
@@ -214,6 +215,8 @@ class TenantView:
     caching: Caching
     search: Any
     guard: Any
+    limits: Limits | None
+    in_flight: int
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""
@@ -274,6 +277,15 @@ class Compiled:
     sets: Mapping[str, NameSet] = field(default_factory=dict)
     claims: Claimants | None = None
     askers: AskerCache = field(default_factory=AskerCache)
+
+
+class Policies(Protocol):
+    """What is in force: swapped as a whole; the epoch rises with every swap."""
+
+    @property
+    def current(self) -> Compiled: ...  # noqa: D102
+    @property
+    def epoch(self) -> int: ...  # noqa: D102
 
 
 def identify(compiled: Compiled, address: str, arrival: Arrival = PLAIN) -> Asker | None:

@@ -55,4 +55,4 @@ def keep(  # noqa: PLR0917 - the same order as answer_cached
             response.lifetime = RECHECK
     elif tenant.caching.prefetch and response.lifetime >= _RENEW_LEAST:
         response.valid_until = now + _RENEW_AT * response.lifetime
-    caches.put(tenant.name, group.scope, query, response, now)
+    caches.put(tenant.name, group.scope, query, response, now, most=tenant.caching.entries)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from resolver.listeners.stream import StreamListener, bind_tcp
@@ -53,8 +53,8 @@ def bind_places(places: Iterable[Place]) -> list[tuple[Place, socket.socket, soc
 class Listeners:
     """Those of one worker."""
 
-    udp: Sequence[UdpListener]
-    tcp: Sequence[StreamListener]
+    udp: list[UdpListener]
+    tcp: list[StreamListener]
 
     async def start(self) -> None:
         """Begin to serve."""

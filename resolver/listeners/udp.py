@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from resolver.buffer import Offer
 from resolver.fastpath import FastPath
-from resolver.handler import Handler, Offer, Policies
-from resolver.tenants import PLAIN, Arrival
+from resolver.handler import Handler
+from resolver.tenants import PLAIN, Arrival, Policies
 
 _BURST = 64
 _BUFFER = 4 << 20
@@ -88,7 +89,7 @@ class UdpListener:
 
     def _drain(self) -> None:
         receive, send, clock, offer = self._socket.recvfrom, self._socket.sendto, self._clock, self._offer
-        policies, renew = self._policies, self._fastpath.renew
+        policies, renew, turn_away = self._policies, self._fastpath.renew, self._handler.excess.answer
         known_answers = self._fastpath.table(self._arrival.listener).get
         before = clock()
         for _ in range(_BURST):
@@ -104,6 +105,13 @@ class UdpListener:
                 and known.epoch == policies.current.epoch
                 and (before < known.until_ns or renew(known, before))
             ):
+                meter = known.meter
+                if meter is not None and (over := meter.over(client[0], "udp", before)):
+                    answer = turn_away(meter, over, message, client[0], "udp", before, self._arrival)
+                    if answer is not None:
+                        self._send(answer, client)
+                    before = clock()
+                    continue
                 try:
                     send(message[:2] + known.tail, client)
                 except OSError:

@@ -17,6 +17,7 @@ from resolver.policy.search import SearchList, compile_search
 from resolver.policy.upstreams import compile_groups
 from resolver.tenants import Network, SubnetIndex, UpstreamGroupView, WorkloadView
 from schemas.objects import Tenant
+from schemas.tenant_spec import Limits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,7 @@ class Tenancy:
 def compile_tenancy(tenant: Tenant, report: Report) -> Tenancy:
     """Parts of a tenant; what is wrong is reported and left out."""
     spec = tenant.spec
+    _check_limits(spec.limits, report)
     exempt = parse_patterns(spec.feedback.exempt, "spec.feedback.exempt", report)
     pairs = compile_groups(spec, report)
     groups = tuple(group for group, _ in pairs)
@@ -61,6 +63,16 @@ def _networks(texts: list[str], path: str, report: Report) -> list[tuple[Network
         except ValueError as error:
             report(f"{path}[{place}]", str(error))
     return found
+
+
+def _check_limits(limits: Limits, report: Report) -> None:
+    """A burst is above a rate; alone it would be a limit that never limits."""
+    for burst, rate, key, wanted in (
+        (limits.burst, limits.queries_per_second, "burst", "queriesPerSecond"),
+        (limits.client_burst, limits.client_queries_per_second, "clientBurst", "clientQueriesPerSecond"),
+    ):
+        if burst and not rate:
+            report(f"spec.limits.{key}", f"expected {wanted} beside it: a burst without a rate limits nothing")
 
 
 def _claims(tenant: Tenant, report: Report) -> Iterator[Claim]:

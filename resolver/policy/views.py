@@ -176,7 +176,7 @@ def _names(own: tuple[VirtualEntry, ...], shared: dict[str, VirtualEntry]) -> Ma
 def _view(
     tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str, VirtualEntry], signals: SignalBoard
 ) -> TenantView:
-    spec = tenant.spec
+    spec, limits = tenant.spec, tenant.spec.limits
     return TenantView(
         name=tenant.metadata.name,
         default=spec.default,
@@ -194,4 +194,6 @@ def _view(
         caching=spec.caching,
         search=tenancy.search,
         guard=tenancy.guard,
+        limits=limits if limits.queries_per_second or limits.client_queries_per_second else None,
+        in_flight=limits.in_flight,
     )

@@ -16,10 +16,12 @@ from resolver.columns import Template
 from resolver.errors import UpstreamError
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
+from resolver.limits import Meters
 from resolver.policy.store import PolicyStore
 from resolver.resolution import Resolution
 from resolver.tenants import UpstreamGroupView
 from schemas.objects import PolicyObject, key_of
+from schemas.tenant_spec import Limits
 
 NOW = 1_800_000_000.0
 POLICY = """
@@ -191,7 +193,7 @@ class Table:
 class Path:
     """The resolver of tests: time stands still until it is moved."""
 
-    def __init__(self, policy: str = POLICY, *, capacity: int = 100) -> None:
+    def __init__(self, policy: str = POLICY, *, capacity: int = 100, unknown: Limits | None = None) -> None:
         self.now = NOW
         self.store = PolicyStore()
         self.apply(policy)
@@ -202,10 +204,11 @@ class Path:
         self.fastpath = FastPath(capacity)
         self.caches = Caches(1000)
         self.background = Background()
+        self.meters = Meters(unknown)
         self.resolution = Resolution(self.caches, self.upstream, self.background, self.clock)
         self.handler = Handler(
             self.store, self.resolution, self.offer,
-            fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw,
+            fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw, meters=self.meters,
         )  # fmt: skip
 
     def apply(self, policy: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from dnslib import DNSRecord, EDNSOption
 
+from resolver.limits import InFlight
 from tests.resolver.path import Path, ask, ede_of, texts
 
 
@@ -300,10 +301,10 @@ spec: {default: allow, clients: [{subnets: [127.0.2.0/24]}], upstreams: [{server
 async def test_too_many_wait() -> None:
     """Beyond the bound of queries in flight the answer is SERVFAIL at once, and the bound frees itself."""
     path = Path()
-    path.handler._max_in_flight = 0
+    path.handler.in_flight = InFlight(0)
     answer = await path.get("www.example.org", edns=True)
     assert (answer.header.rcode, ede_of(answer)) == (2, (0, "too many queries in flight"))
-    assert path.handler.in_flight == 0
+    assert (path.handler.in_flight.total, path.handler.in_flight.refused) == (0, 1)
 
 
 async def test_every_query_is_one_event() -> None:

@@ -100,6 +100,31 @@ spec: {default: allow, clients: [{subnets: [127.0.2.0/24]}, {listeners: [edge]}]
     assert [(len(served.path.fastpath.table(name))) for name in ("", "edge")] == [1, 1]
 
 
+async def test_limits_hold_on_the_fast_path(served: Served) -> None:
+    """A known answer is given as often as the limit says; what is over it is truncated or dropped, and the next tenant is served."""
+    served.path.apply("""
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {name: acme}
+spec: {default: allow, clients: [{subnets: [127.0.1.0/24]}], limits: {clientQueriesPerSecond: 10, slip: 4}}
+""")
+    with served.client() as client, served.client("127.0.2.1") as other:
+        for ident in range(50):
+            client.send(ask("portal.internal", ident=ident))
+        found = []
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(5):
+            while len(found) < 20:
+                found.append(DNSRecord.parse(await loop.sock_recv(client, 4096)))
+        assert (await exchange(other, ask("portal.internal"))).header.rcode == 0
+        with pytest.raises(BlockingIOError):
+            client.recv(512)
+    assert [answer.header.tc for answer in found] == [0] * 10 + [1] * 10
+    assert [answer.header.id for answer in found] == [*range(10), *range(13, 50, 4)]
+    assert list(served.path.meters.turned_away()) == [("acme", "client", "dropped", 30), ("acme", "client", "truncated", 10)]
+    assert sum(event.answer_source == "limit" for event in served.path.events) == 1
+
+
 async def test_a_swap_voids_the_fast_path(served: Served) -> None:
     """The next datagram after a swap is decided by the new policy."""
     with served.client() as client:
@@ -178,7 +203,7 @@ async def test_close_ends_what_waits(served: Served) -> None:
         async with asyncio.timeout(5):
             await waits.wait()
         await served.listener.close()
-        assert served.path.handler.in_flight == 0
+        assert served.path.handler.in_flight.total == 0
     bind_udp("127.0.0.1", served.port).close()
 
 

@@ -1,0 +1,29 @@
+"""Metrics: what was turned away, with a bounded number of tenants."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from resolver.metrics import WorkerMetrics
+from resolver.tally import MOST_TENANTS, OTHER
+
+
+def samples(*counted: tuple[str, str, str, int]) -> dict[tuple[str, ...], float]:
+    """The samples of nameward_limited by their labels."""
+    meters = SimpleNamespace(turned_away=lambda: iter(counted))
+    family = WorkerMetrics(cast("Any", SimpleNamespace(meters=meters)))._turned_away()
+    return {tuple(sample.labels.values()): sample.value for sample in family.samples}
+
+
+def test_by_tenant_limit_and_what_was_done() -> None:
+    """Unknown clients are counted under no name."""
+    counted = [("", "client", "dropped", 3), ("acme", "tenant", "truncated", 2), ("acme", "client", "refused", 1)]
+    assert samples(*counted) == {tuple(labels): count for *labels, count in counted}
+
+
+def test_many_tenants_are_counted_together() -> None:
+    """Beyond a number they share one label."""
+    found = samples(*((f"t{number}", "tenant", "dropped", 1) for number in range(MOST_TENANTS + 50)))
+    assert len(found) == MOST_TENANTS + 1
+    assert found[OTHER, "tenant", "dropped"] == 50
