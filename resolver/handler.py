@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
-from resolver.answers.search import MOST_QUESTIONS, Search, search_for
+from resolver.answers.search import MOST_QUESTIONS, run, search_for
 from resolver.answers.virtual import Enclosing, answer_virtual
 from resolver.buffer import Offer
 from resolver.errors import (
@@ -19,7 +19,6 @@ from resolver.errors import (
     NotAQueryError,
     NoUpstreamError,
     OverloadError,
-    Rcode,
     RefusedError,
     ResolutionError,
     UpstreamError,
@@ -139,25 +138,8 @@ class Handler:
         return self._tried(visit, asker, Lookup(query), now)
 
     def _searched(self, visit: Visit, asker: Asker, now: float, found: Response | None = None) -> Response | Lookup:
-        """The tenant's search list, one name after the other until one exists. found: what the one that is on got."""
-        search: Search = visit.search
-        while True:
-            answer = found or self._search_step(visit, asker, search, now)
-            if isinstance(answer, Lookup):
-                return answer
-            settled = search.settle(visit.decision, answer)
-            if settled is not None:
-                visit.decision, answer = settled
-                return answer
-            found = None
-
-    def _search_step(self, visit: Visit, asker: Asker, search: Search, now: float) -> Response | Lookup:
-        try:
-            return self._tried(visit, asker, search.lookup, now)
-        except NoUpstreamError:
-            if search.last:
-                raise
-            return Response(Rcode.NXDOMAIN, "error")  # nobody there could say that it exists
+        """One name of the search list after the other. found: what the one that is on got from upstream."""
+        return run(visit.search, visit, lambda lookup: self._tried(visit, asker, lookup, now), found)
 
     def _tried(self, visit: Visit, asker: Asker, start: Lookup, now: float) -> Response | Lookup:
         """One name: the client's, or one of its tenant's search list."""

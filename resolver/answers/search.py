@@ -8,13 +8,15 @@ one name is looked up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Protocol
 
 from resolver.answers.local import QNAME_POINTER, Alias, absolute
 from resolver.answers.lookup import Lookup
 from resolver.answers.virtual import OF_ITS_OWN
-from resolver.errors import Rcode, SearchError
+from resolver.errors import NoUpstreamError, Rcode, SearchError
 from resolver.names import name_wire, text_labels
 from resolver.policy.decision import Decision
 from resolver.policy.search import SearchList
@@ -77,6 +79,39 @@ class Search:
                 return None
             decision, found = self._denied or (decision, found)
         return decision, replace(found, valid_until=min(found.valid_until, self._until))
+
+
+class Deciding(Protocol):
+    """Whose query it is: its decision is that of the name tried last."""
+
+    decision: Decision
+
+
+def run(
+    search: Search, visit: Deciding, tried: Callable[[Lookup], Response | Lookup], found: Response | None = None
+) -> Response | Lookup:
+    """Try one name after the other, until there is an answer or a question for upstream.
+
+    Args:
+        search: where it stands.
+        visit: whose decision follows.
+        tried: takes a name the whole way.
+        found: the answer to the one that is on, if it has been asked for.
+    """
+    while True:
+        try:
+            answer = found or tried(search.lookup)
+        except NoUpstreamError:
+            if search.last:
+                raise
+            answer = Response(Rcode.NXDOMAIN, "error")  # nobody there could say that it exists
+        if isinstance(answer, Lookup):
+            return answer
+        settled = search.settle(visit.decision, answer)
+        if settled is not None:
+            visit.decision, answer = settled
+            return answer
+        found = None
 
 
 def search_for(search: SearchList, query: Query) -> Search | None:

@@ -6,7 +6,7 @@ Tells the same story as engine.py, which tests hold against it. For people who a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resolver.policy.decision import Considered, Decision
 from resolver.policy.engine import in_sets
@@ -63,6 +63,7 @@ def _considered(rule: CompiledRule, asked: Asked, decided: str, passed: str) -> 
         return _line(rule.name, rule.tier, f"not reached: {decided} had decided", "skip")
     if passed and rule.tier == "platform":
         return _line(rule.name, rule.tier, f"not reached: {passed} passed on to the tenant", "skip")
+    asked = _seen_through(rule, asked)
     obstacles = [*_obstacles(rule, asked), *_unmet(rule, asked)]
     if obstacles:
         return _line(rule.name, rule.tier, "; ".join(obstacles), "skip")
@@ -70,6 +71,15 @@ def _considered(rule: CompiledRule, asked: Asked, decided: str, passed: str) -> 
     if test is not None and asked.answer is None:
         return _line(rule.name, rule.tier, f"waits for the answer: {test.told()}", "waits")
     return _line(rule.name, rule.tier, "; ".join(_reasons(rule, asked)), _outcome(rule, asked.asker))
+
+
+def _seen_through(rule: CompiledRule, asked: Asked) -> Asked:
+    """The query, or the one that it was before a search suffix was put behind its name, if the rule is for that one."""
+    tenant = asked.asker.tenant
+    if not tenant.search or (rule.tier == "overlay" and tenant.exempt.matches(asked.qname)):
+        return asked
+    forms = [asked, *(replace(asked, qname=bare) for bare in tenant.search.without(asked.qname))]
+    return next((form for form in forms if not any(_obstacles(rule, form))), asked)
 
 
 def _outcome(rule: CompiledRule, asker: Asker) -> str:

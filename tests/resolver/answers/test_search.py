@@ -262,3 +262,12 @@ async def test_explanations_show_each_name_tried() -> None:
     assert [one[:3] for one in tried] == [("mail.svc.acme.internal", "allow", ""), ("mail.acme.internal", "deny", "rules/no-mail"), ("mail", "allow", "")]
     assert rule == "rules/no-mail"
     assert told("www.com") == ([], "")
+
+
+def test_explanations_see_through_suffixes() -> None:
+    """A rule that holds for the name without its suffix is told to match, by that name."""
+    resolver = path()
+    name = question("www.com.svc.acme.internal", "A")
+    story = explained(resolver.store.current, resolver.caches, "127.0.1.10", name, transport="udp", now=resolver.now)
+    line = story["rules"][0]
+    assert (story["verdict"], line["rule"], line["matched"], line["why"]) == ("deny", "rules/no-com", True, "deny: www.com matches *.com")
