@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 import idna
 
+from resolver.policy.globs import Globs
+
 T = TypeVar("T")
 ROOT = "."
 _OTHER_DOTS = str.maketrans({"\u3002": ".", "\uff0e": ".", "\uff61": "."})  # RFC 3490 section 3.1
@@ -130,23 +132,6 @@ def _escaped_suffixes(qname: str) -> list[str]:
     return found
 
 
-def label_matches(glob: str, label: str) -> bool:
-    """Whether a label matches one with ``*`` in it (each stands for any run of characters, also none)."""
-    first, *rest = glob.split("*")
-    if not rest:
-        return first == label
-    last = rest.pop()
-    if len(label) < len(first) + len(last) or not label.startswith(first) or not label.endswith(last):
-        return False
-    place, end = len(first), len(label) - len(last)
-    for part in rest:
-        found = label.find(part, place, end)
-        if found < 0:
-            return False
-        place = found + len(part)
-    return True
-
-
 class _Node(Generic[T]):
     """What hangs on one suffix: values for the suffix itself, for all below it, and for globs left of it."""
 
@@ -156,7 +141,7 @@ class _Node(Generic[T]):
         # most nodes hold one value in one place: lists are made when there is something to hold
         self.here: list[T] | None = None
         self.below: list[T] | None = None
-        self.globs: list[tuple[Pattern, T]] | None = None
+        self.globs: Globs[T] | None = None
 
 
 def _with(held: list[T] | None, value: T) -> list[T]:
@@ -174,7 +159,7 @@ class PatternIndex(Generic[T]):
     def __init__(self, entries: Iterable[tuple[Pattern, T]] = ()) -> None:
         """Of patterns and their values."""
         self._nodes: dict[str, _Node[T]] = {}
-        self._rootless: list[tuple[Pattern, T]] = []
+        self._rootless: Globs[T] = Globs()
         self._any: list[T] = []
         for pattern, value in entries:
             self.add(pattern, value)
@@ -187,11 +172,12 @@ class PatternIndex(Generic[T]):
         if pattern.kind == "any":
             self._any.append(value)
         elif not pattern.suffix:
-            self._rootless.append((pattern, value))
+            self._rootless.add(pattern.kind, pattern.globs, value)
         else:
             node = self._nodes.setdefault(pattern.suffix, _Node())
             if pattern.globs:
-                node.globs = _with(node.globs, (pattern, value))
+                node.globs = node.globs or Globs()
+                node.globs.add(pattern.kind, pattern.globs, value)
                 return
             if pattern.kind != "below":
                 node.here = _with(node.here, value)
@@ -207,10 +193,10 @@ class PatternIndex(Generic[T]):
                 if node is None:
                     continue
                 if node.globs:
-                    yield from _globbed(node.globs, names, depth)
+                    yield from node.globs.walk(names, depth)
                 yield from (node.below if depth else node.here) or ()
         if self._rootless and names[0] != ROOT:
-            yield from _globbed(self._rootless, names, len(names))
+            yield from self._rootless.walk(names, len(names))
         yield from self._any
 
     def matches(self, qname: str) -> bool:
@@ -224,17 +210,3 @@ class PatternIndex(Generic[T]):
     def longest(self, qname: str) -> T | None:
         """The value with the longest matching suffix, the first added of equals; None when nothing matches."""
         return next(self.walk(suffixes(qname)), None) if self else None
-
-
-def _globbed(entries: list[tuple[Pattern, T]], names: list[str], depth: int) -> Iterator[T]:
-    labels = [_first_label(names[place], names, place) for place in range(depth)]
-    for pattern, value in entries:
-        spare = depth - len(pattern.globs)
-        if spare < (pattern.kind == "below") or (spare and pattern.kind == "exact"):
-            continue
-        if all(map(label_matches, pattern.globs, labels[spare:])):
-            yield value
-
-
-def _first_label(name: str, names: list[str], place: int) -> str:
-    return name[: -len(names[place + 1]) - 1] if place + 1 < len(names) else name

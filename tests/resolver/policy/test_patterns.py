@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resolver.policy.patterns import PatternError, PatternIndex, canonical_name, label_matches, parse_pattern, suffixes
+from resolver.policy.globs import label_matches
+from resolver.policy.patterns import PatternError, PatternIndex, canonical_name, parse_pattern, suffixes
 
 NAMES = ("example.com", "a.example.com", "a.b.example.com", "aexample.com")
 TABLE = {
@@ -158,3 +159,13 @@ def test_index_agrees_with_a_naive_reading(texts: list[str], labels: list[str]) 
 def test_label_matching_agrees_with_fnmatch(glob: str, label: str) -> None:
     """A glob of stars and letters means what fnmatch says it means."""
     assert label_matches(glob, label) is fnmatchcase(label, glob)
+
+
+def test_a_name_is_compared_with_few_of_many_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of patterns with a star inside a label cost a name no more than those it begins or ends like."""
+    texts = [f"ads{number}x*.example.com" for number in range(5000)] + [f"*-{number}y.example.com" for number in range(5000)]
+    index = PatternIndex((parse_pattern(text), text) for text in texts)
+    compared: list[str] = []
+    monkeypatch.setattr("resolver.policy.globs.label_matches", lambda glob, label: compared.append(glob) or label_matches(glob, label))
+    assert list(index.walk(suffixes("ads77x-4711y.example.com"))) == ["ads77x*.example.com", "*-4711y.example.com"]
+    assert len(compared) == 2
