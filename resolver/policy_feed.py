@@ -19,10 +19,12 @@ from time import time
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from resolver.policy.store import PolicyStore, SnapshotError
+from resolver.policy.snapshot import SnapshotError
+from resolver.policy.steps import Steps
+from resolver.policy.store import PolicyStore
 from resolver.policy_place import Place, put_object, put_overlay
 from resolver.policy_status import StatusPublisher
-from resolver.policy_swap import Swapper
+from resolver.policy_swap import Swapper, in_slices
 from resolver.set_files import SetFiles
 from resolver.signal_feed import SignalFeed
 from schemas.topics import OBJECTS, OVERLAYS
@@ -181,10 +183,8 @@ class PolicyFeed:
         for place in places:
             if place.rewound and not await self._settled(consumer, place):
                 return
-        for place in places:
-            place.deliver()
         if places:
-            await self._swap()
+            await self._swap(*(place.delivering() for place in places))
             self._note_offsets()  # not before it is in force
             self._unsaved.set()
         if not self._objects.anew:
@@ -202,8 +202,8 @@ class PolicyFeed:
         self._store.overlays_offset = 0 if self._overlays.anew else self._overlays.next
         self._status.due.set()
 
-    async def _swap(self) -> None:
-        await self._swapper.swap()
+    async def _swap(self, *deliveries: Steps[None]) -> None:
+        await self._swapper.swap(*deliveries)
         self._status.due.set()
 
     async def _keep_current(self) -> None:
@@ -219,7 +219,8 @@ class PolicyFeed:
             self._unsaved.clear()
             draft = self._snapshot.with_name(f"{self._snapshot.name}.{self._name}")
             try:
-                await asyncio.to_thread(_write, self._snapshot, draft, self._store.snapshot())
+                snapshot = await in_slices(self._store.taking_snapshot())
+                await asyncio.to_thread(_write, self._snapshot, draft, snapshot)
             except OSError as error:
                 _LOG.warning("policy snapshot %s cannot be written: %s", self._snapshot, error)
             await asyncio.sleep(_SNAPSHOT_S)

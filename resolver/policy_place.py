@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from resolver.policy.steps import Steps, finish
 from resolver.policy.store import PolicyStore
 from schemas.objects import decode_object, key_of
 from schemas.signals import Overlay
 
+_SLICE = 64
 _decode_overlay = msgspec.json.Decoder(Overlay).decode
 
 
@@ -61,10 +63,16 @@ class Place:
 
     def deliver(self) -> None:
         """Hand over what was read."""
+        finish(self.delivering())
+
+    def delivering(self) -> Steps[None]:
+        """The same in slices; nobody may put it in force before all is there."""
         if self.anew:
             self.forget()
-        for key, value in self.pending:
+        for place, (key, value) in enumerate(self.pending, 1):
             self.put(key, value)
+            if not place % _SLICE:
+                yield
         self.pending.clear()
         self.anew = self.rewound = False
 

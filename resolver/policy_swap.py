@@ -10,11 +10,24 @@ import asyncio
 import logging
 from collections.abc import Callable
 from math import inf
+from typing import TypeVar
 
+from resolver.policy.steps import Steps
 from resolver.policy.store import PolicyStore
 from resolver.set_files import SetFiles
 
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def in_slices(steps: Steps[T]) -> T:
+    """Do the work of all slices, with whatever the loop has to do between two; the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # StopIteration does not know its type
+        await asyncio.sleep(0)
 
 
 class Swapper:
@@ -39,14 +52,19 @@ class Swapper:
         """Whether a policy waits for files that are still being read."""
         return self._files is not None and self._files.busy
 
-    async def swap(self) -> None:
-        """Put in force what is wanted by now; new refusals are logged."""
+    async def swap(self, *deliveries: Steps[None]) -> None:
+        """Put in force what is wanted by now; new refusals are logged.
+
+        Args:
+            deliveries: what is to be wanted before, all of it.
+        """
         async with self._turn:
+            for delivery in deliveries:
+                await in_slices(delivery)
             if self._files is not None:
                 await self._files.prepare()
             now, before = self._clock(), self._store.refusals
-            for _ in self._store.swapping(now):
-                await asyncio.sleep(0)  # queries between two slices
+            await in_slices(self._store.swapping(now))
             self.expiry = self._store.next_expiry(now)
         for refusal in self._store.refusals:
             if refusal not in before:

@@ -63,15 +63,23 @@ class Signals(Protocol):
 class SubnetIndex(Generic[T]):
     """Longest-prefix match: one dict per prefix length, longest first."""
 
-    __slots__ = ("_families",)
+    __slots__ = ("_families", "_tables")
 
-    def __init__(self, entries: Iterable[tuple[Network, T]]) -> None:
-        """Of two entries for the same network the first stays."""
-        tables: dict[int, dict[int, dict[int, T]]] = {4: {}, 6: {}}
+    def __init__(self, entries: Iterable[tuple[Network, T]] = ()) -> None:
+        """Of networks and their values."""
+        self._tables: dict[int, dict[int, dict[int, T]]] = {4: {}, 6: {}}
+        self._families: dict[int, list[tuple[int, dict[int, T]]]] = {4: [], 6: []}
         for network, value in entries:
-            shift = network.max_prefixlen - network.prefixlen
-            tables[network.version].setdefault(shift, {}).setdefault(int(network.network_address) >> shift, value)
-        self._families = {version: sorted(by_shift.items()) for version, by_shift in tables.items()}
+            self.add(network, value)
+
+    def add(self, network: Network, value: T) -> None:
+        """Add a network; of two values for the same one the first stays."""
+        shift, tables = network.max_prefixlen - network.prefixlen, self._tables[network.version]
+        table = tables.get(shift)
+        if table is None:
+            table = tables[shift] = {}
+            self._families[network.version] = sorted(tables.items())
+        table.setdefault(int(network.network_address) >> shift, value)
 
     def get(self, version: int, number: int) -> T | None:
         """Value of the longest network that holds the address, given as a number."""

@@ -21,6 +21,7 @@ from resolver.policy.rules import compile_policy_rules
 from resolver.policy.services import compile_service
 from resolver.policy.set_contents import SetContents
 from resolver.policy.signals import SignalBoard
+from resolver.policy.steps import Steps, finish
 from resolver.policy.tenancy import compile_tenancy
 from resolver.policy.views import Sorted, Views, sort_objects
 from resolver.policy.virtual import compile_virtual
@@ -73,14 +74,16 @@ class Memo:
     last: tuple[Mapping[str, PolicyObject], Sorted] | None = None
     verified: Mapping[str, PolicyObject] | None = None
 
-    def look_at(self, objects: Mapping[str, PolicyObject]) -> None:
+    def look_at(self, objects: Mapping[str, PolicyObject]) -> Steps[None]:
         """Compile the objects that are new; forget those that are gone."""
         for key in self.parts.keys() - objects.keys():
             del self.parts[key]
+        yield
         for key, obj in objects.items():
             known = self.parts.get(key)
             if known is None or known[0] is not obj:
                 self.parts[key] = _compile_object(key, obj)
+                yield
 
 
 def _compile_object(key: str, obj: PolicyObject) -> tuple[PolicyObject, Parts, list[Problem]]:
@@ -99,13 +102,23 @@ def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> lis
         objects: by key; of two that claim the same, the later in this order is wrong.
         memo: remembers objects already looked at; without one, addresses come from the default ranges.
     """
-    memo = memo or Memo()
-    memo.look_at(objects)
+    return finish(verifying(objects, memo or Memo()))
+
+
+def verifying(objects: Mapping[str, PolicyObject], memo: Memo) -> Steps[list[Problem]]:
+    """The same in slices."""
+    yield from memo.look_at(objects)
     alone = [problem for key in objects for problem in memo.parts[key][2]]
     wrong = {problem.key for problem in alone}
     # A tenant that is wrong in itself is still known by name: its mistakes are not those of the policies naming it.
     known = {key: memo.parts[key][:2] for key in objects if key not in wrong or isinstance(objects[key], Tenant)}
-    problems = alone + [problem for problem in find_conflicts(known, memo.ranges) if problem.key not in wrong]
+    problems = alone
+    yield
+    for problem in find_conflicts(known, memo.ranges):
+        if problem is None:
+            yield
+        elif problem.key not in wrong:
+            problems.append(problem)
     memo.verified = None if any(not problem.dangling for problem in problems) else objects
     return problems
 
@@ -153,16 +166,35 @@ def compile_policy(
     Raises:
         PolicyError: if any object is wrong; dangling references alone do not count.
     """
-    memo = memo or Memo()
+    things = (objects, overlays, signals, files)
+    return finish(compiling(*things, now=now, version=version, epoch=epoch, memo=memo or Memo()))
+
+
+def compiling(
+    objects: Mapping[str, PolicyObject],
+    overlays: Mapping[str, Overlay],
+    signals: Mapping[str, SignalBoard],
+    files: Mapping[SetFile, SetContents],
+    *,
+    now: float,
+    version: str,
+    epoch: int,
+    memo: Memo,
+) -> Steps[Compiled]:
+    """The same in slices."""
     if memo.last is None or memo.last[0] is not objects:
-        problems = verify(objects, memo) if memo.verified is not objects else []
+        problems = (yield from verifying(objects, memo)) if memo.verified is not objects else []
         if any(not problem.dangling for problem in problems):
             raise PolicyError(problems)
         parts = {key: memo.parts[key][:2] for key in objects}
-        memo.last = (objects, sort_objects(memo.settlement.settle(parts, memo.ranges)))
+        yield
+        settled = memo.settlement.settle(parts, memo.ranges)
+        yield
+        memo.last = (objects, (yield from sort_objects(settled)))
     sorted_objects = memo.last[1]
     alive = {name: _alive(overlay, now) for name, overlay in overlays.items()}
-    views = memo.views.build(sorted_objects, alive, signals)
+    yield
+    views = yield from memo.views.build(sorted_objects, alive, signals)
     sets = {name: filled(entry, files) for name, entry in sorted_objects.sets.items()}
     return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets, sorted_objects.claims)
 

@@ -17,6 +17,7 @@ from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.egress import EgressEntry
 from resolver.policy.rules import CompiledRule
 from resolver.policy.services import ServiceEntry
+from resolver.policy.steps import SLICE
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import VirtualEntry
 from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
@@ -37,26 +38,37 @@ class Problem(NamedTuple):
         return f"{kind}/{name} {self.path}: {self.message}"
 
 
-def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ranges) -> Iterator[Problem]:
-    """Every conflict between objects that are each right on their own. ranges: of virtual addresses."""
+def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ranges) -> Iterator[Problem | None]:
+    """Every conflict between objects that are each right on their own, and None between slices of the work.
+
+    ranges: of virtual addresses.
+    """
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
     sets = {parts.name for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
+    yield None
     yield from _claims(objects)
-    for key, (obj, _) in objects.items():
+    yield None
+    for place, (key, (obj, _)) in enumerate(objects.items()):
+        if not place % SLICE:
+            yield None
         if isinstance(obj, DNSPolicy | VirtualName | DiscoveryRule | EgressRule):
             yield from _unknown_tenants(key, obj.spec.tenants, tenants)
         if isinstance(obj, DNSPolicy):
             yield from _unknown_routes(key, obj, tenants)
         if isinstance(obj, DNSPolicy | EgressRule):
             yield from _unknown_sets(key, obj, sets)
+    yield None
     yield from _same_names(objects)
+    yield None
     yield from (Problem(*problem) for problem in used_up({key: obj for key, (obj, _) in objects.items()}, ranges))
 
 
-def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem]:
+def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem | None]:
     owners = Owners()
     fallback = ""
-    for key, (obj, parts) in objects.items():
+    for place, (key, (obj, parts)) in enumerate(objects.items()):
+        if not place % SLICE:
+            yield None
         if not isinstance(obj, Tenant) or not isinstance(parts, Tenancy):
             continue
         for claim in parts.claims:

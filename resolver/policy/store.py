@@ -7,43 +7,18 @@ stands nothing a query could wait for. Pure: bytes, objects and `now` in, refusa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
-
-import msgspec
 
 from resolver.policy.addresses import DEFAULT_RANGES, Ranges
-from resolver.policy.compiler import Memo, Problem, check_overlay, compile_policy, overlay_key, verify
+from resolver.policy.choice import acceptable, digesting, version_of
+from resolver.policy.compiler import Memo, Problem, check_overlay, compiling, overlay_key
 from resolver.policy.set_contents import SetContents
 from resolver.policy.signal_book import SignalBook
 from resolver.policy.signals import kinds_in_use
+from resolver.policy.snapshot import decode_snapshot, encoding
+from resolver.policy.steps import Steps, finish, slices
 from resolver.tenants import Compiled, SubnetIndex
-from schemas.objects import DomainSet, PolicyObject, SetFile, encode_object
-from schemas.signals import ContextSignal, Overlay, Refusal, encode_signal
-
-
-class SnapshotError(ValueError):
-    """Bytes that are no snapshot of this program."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """What was in force, and how far the topics had been read.
-
-    Attributes:
-        objects: key and object, in the order in which they claim.
-        overlays: of all tenants.
-        objects_offset: next offset of policy.objects.
-        overlays_offset: next offset of policy.overlays.
-    """
-
-    objects: list[tuple[str, PolicyObject]]
-    overlays: list[Overlay]
-    objects_offset: int
-    overlays_offset: int
-    version: int = 1
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Snapshot).decode
+from schemas.objects import DomainSet, PolicyObject, SetFile
+from schemas.signals import ContextSignal, Overlay, Refusal
 
 
 class PolicyStore:
@@ -63,8 +38,8 @@ class PolicyStore:
     """
 
     def __init__(self, ranges: Ranges = DEFAULT_RANGES) -> None:
-        self._digest = _digest({})
-        self.current = Compiled(0, _version(self._digest, {}), {}, SubnetIndex([]))
+        self._digest = finish(digesting({}))
+        self.current = Compiled(0, version_of(self._digest, {}), {}, SubnetIndex([]))
         self.objects_offset = 0
         self.overlays_offset = 0
         self.refusals: list[Refusal] = []
@@ -173,33 +148,38 @@ class PolicyStore:
 
     def swap(self, now: float) -> list[Refusal]:
         """Put in force what is wanted, as far as it is right; returns what was refused and why."""
-        for _ in self.swapping(now):
-            pass
+        finish(self.swapping(now))
         return self.refusals
 
-    def swapping(self, now: float) -> Iterator[None]:
-        """The same in slices, so that others have their turn between two; what is in force changes in the last one."""
-        yield
+    def swapping(self, now: float) -> Steps[None]:
+        """The same in slices (see steps.py); what is in force changes in the last one, as a whole."""
         if self._changed:
-            self._good, refused = _acceptable(self._wanted, self._good, self._memo)
-            unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
-            self._object_refusals = unreadable + [_refusal(problem) for problem in refused]
-            self._digest = _digest(self._good)
-            self.signals.use(kinds_in_use(self._good.values()))
-            self._changed = False
+            yield from self._choosing()
         wrong_overlays = [_refusal(problem) for problems in self._overlay_problems.values() for problem in problems]
-        self.refusals = [*self._object_refusals, *wrong_overlays, *self._file_refusals()]
-        version = _version(self._digest, self._overlays)
-        self.current = compile_policy(
-            self._good,
-            self._overlays,
-            self.signals.boards(now),
-            now=now,
-            version=version,
-            epoch=self.epoch + 1,
-            memo=self._memo,
-            files=self._files,
-        )
+        things = (self._good, dict(self._overlays), self.signals.boards(now), dict(self._files))
+        refusals = [*self._object_refusals, *wrong_overlays, *self._file_refusals()]
+        version = version_of(self._digest, self._overlays)
+        self.current = yield from compiling(*things, now=now, version=version, epoch=self.epoch + 1, memo=self._memo)
+        self.refusals = refusals
+
+    def _choosing(self) -> Steps[None]:
+        """Choose the objects to put in force."""
+        self._changed = False  # what is put from now on is for the next swap
+        unreadable = [Refusal(key=key, error=error) for key, error in self._unreadable.items()]
+        try:
+            good, refused = yield from acceptable(self._wanted, self._good, self._memo)
+            digest = yield from digesting(good)
+            kinds: dict[str, frozenset[str]] = {}
+            for part in slices(good.values()):
+                yield
+                for tenant, more in kinds_in_use(part).items():
+                    kinds[tenant] = kinds.get(tenant, frozenset()) | more
+        except BaseException:
+            self._changed = True
+            raise
+        self._good, self._digest = good, digest
+        self._object_refusals = unreadable + [_refusal(problem) for problem in refused]
+        self.signals.use(kinds)
 
     def next_expiry(self, now: float) -> float:
         """Unix seconds at which the first overlay entry or signal in force expires; inf for none."""
@@ -208,14 +188,11 @@ class PolicyStore:
 
     def snapshot(self) -> bytes:
         """What is in force, to start from when there is no broker."""
-        return _encode(
-            Snapshot(
-                objects=list(self._good.items()),
-                overlays=list(self._overlays.values()),
-                objects_offset=self.objects_offset,
-                overlays_offset=self.overlays_offset,
-            )
-        )
+        return finish(self.taking_snapshot())
+
+    def taking_snapshot(self) -> Steps[bytes]:
+        """The same in slices; what is in force when it begins."""
+        return (yield from encoding(self._good, self._overlays, self.objects_offset, self.overlays_offset))
 
     def restore(self, value: bytes, now: float) -> list[Refusal]:
         """Put a snapshot in force.
@@ -223,10 +200,7 @@ class PolicyStore:
         Raises:
             SnapshotError: if the bytes are none; nothing has changed then.
         """
-        try:
-            snapshot = _decode(value)
-        except msgspec.MsgspecError as error:
-            raise SnapshotError(f"not a policy snapshot: {error}") from error
+        snapshot = decode_snapshot(value)
         self._good = dict(snapshot.objects)
         self._wanted = dict(snapshot.objects)
         self._changed = True
@@ -238,41 +212,3 @@ class PolicyStore:
 
 def _refusal(problem: Problem) -> Refusal:
     return Refusal(key=problem.key, error=f"{problem.path}: {problem.message}" if problem.path else problem.message)
-
-
-def _acceptable(
-    wanted: Mapping[str, PolicyObject], good: Mapping[str, PolicyObject], memo: Memo
-) -> tuple[dict[str, PolicyObject], list[Problem]]:
-    """The objects to put in force: each as wanted, else as it last was, else not at all; and why.
-
-    What is in force already comes first, so that of two claiming the same the newcomer is refused.
-    """
-    chosen = dict(wanted)
-    refused: dict[str, list[Problem]] = {}
-    while True:
-        incumbent = {key: obj for key, obj in chosen.items() if good.get(key) is obj}
-        chosen = incumbent | {key: obj for key, obj in chosen.items() if key not in incumbent}
-        problems = verify(chosen, memo)
-        wrong = {problem.key for problem in problems if not problem.dangling}
-        if not wrong:
-            dangling = [problem for problem in problems if problem.key not in refused]
-            return chosen, [problem for found in refused.values() for problem in found] + dangling
-        for key in wrong:
-            refused.setdefault(key, [problem for problem in problems if problem.key == key])
-            last, tried = good.get(key), chosen.pop(key)
-            if last is not None and last is not tried:
-                chosen[key] = last
-
-
-def _digest(objects: Mapping[str, PolicyObject]) -> bytes:
-    digest = sha256()
-    for key in sorted(objects):
-        digest.update(encode_object(objects[key]))
-    return digest.digest()
-
-
-def _version(objects: bytes, overlays: Mapping[str, Overlay]) -> str:
-    digest = sha256(objects)
-    for tenant in sorted(overlays):
-        digest.update(encode_signal(overlays[tenant]))
-    return digest.hexdigest()[:12]

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from resolver.policy.address_names import by_name
-from resolver.policy.claims import Claims
+from resolver.policy.claims import Claim, Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.overlays import compile_overlay
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule
 from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
+from resolver.policy.steps import SLICE, Steps
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
 from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
@@ -64,18 +65,25 @@ class Indexes:
         """Begin a build: what is not asked for until the next start is forgotten."""
         self.earlier, self.used = self.used, {}
 
-    def of(self, lists: RuleLists) -> RuleIndex:
+    def of(self, lists: RuleLists) -> Steps[RuleIndex]:
         """The index of these lists. Entries hold their lists, so an id in a key cannot come to mean another list."""
         key = tuple(map(id, lists))
-        entry = self.used.get(key) or self.earlier.get(key) or (lists, _index(lists))
+        entry = self.used.get(key) or self.earlier.get(key)
+        if entry is None:
+            entry = lists, (yield from _index(lists))
         self.used[key] = entry
         return entry[1]
 
 
-def _index(lists: Iterable[RuleList]) -> RuleIndex:
+def _index(lists: Iterable[RuleList]) -> Steps[RuleIndex]:
     rules = [rule for rules in lists for rule in rules]
-    entries = ((pattern, rule) for rule in rules for pattern in _patterns(rule))
-    return RuleIndex(PatternIndex(entries), tuple(rule for rule in rules if rule.sets))
+    index: PatternIndex[CompiledRule] = PatternIndex()
+    for place, rule in enumerate(rules, 1):
+        for pattern in _patterns(rule):
+            index.add(pattern, rule)
+        if not place % SLICE:
+            yield
+    return RuleIndex(index, tuple(rule for rule in rules if rule.sets))
 
 
 def _patterns(rule: CompiledRule) -> tuple[Pattern, ...]:
@@ -96,13 +104,15 @@ class Sorted:
     sets: dict[str, DomainSetEntry]
 
 
-def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
+def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sorted]:
     """Sort verified objects; references to unknown tenants lead nowhere and cost nothing."""
     rules: dict[str, list[RuleList]] = {}
     virtual: dict[str, list[VirtualEntry]] = {}
     tenants: dict[str, tuple[Tenant, Tenancy]] = {}
     sets: dict[str, DomainSetEntry] = {}
-    for obj, parts in objects.values():
+    for place, (obj, parts) in enumerate(objects.values()):
+        if not place % SLICE:
+            yield
         if isinstance(obj, Tenant) and isinstance(parts, Tenancy):
             tenants[obj.metadata.name] = (obj, parts)
         elif isinstance(obj, DNSPolicy) and isinstance(parts, tuple):
@@ -113,17 +123,33 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Sorted:
                 virtual.setdefault(name, []).append(parts)
         elif isinstance(parts, DomainSetEntry):
             sets[parts.name] = parts
-    claims = [(claim, name) for name, (_, tenancy) in tenants.items() for claim in tenancy.claims]
-    more = [(claim, name) for claim, name in claims if not claim.subnet_only]
+    subnets, more = yield from _claims(tenants)
     return Sorted(
         {name: tuple(lists) for name, lists in rules.items()},
         {name: tuple(entries) for name, entries in virtual.items()},
         tenants,
-        SubnetIndex((claim.network, name) for claim, name in claims if claim.network and claim.subnet_only),
+        subnets,
         Claims(more) if more else None,
         next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
         sets,
     )
+
+
+def _claims(
+    tenants: Mapping[str, tuple[Tenant, Tenancy]],
+) -> Steps[tuple[SubnetIndex[str], list[tuple[Claim, str]]]]:
+    """Who claims which subnet, and the claims that ask for more than an address."""
+    subnets: SubnetIndex[str] = SubnetIndex()
+    more: list[tuple[Claim, str]] = []
+    for place, (name, (_, tenancy)) in enumerate(tenants.items()):
+        if not place % SLICE:
+            yield
+        for claim in tenancy.claims:
+            if not claim.subnet_only:
+                more.append((claim, name))
+            elif claim.network is not None:
+                subnets.add(claim.network, name)
+    return subnets, more
 
 
 @dataclass(slots=True, eq=False)
@@ -131,29 +157,38 @@ class Views:
     """Views of the last build, each with what it was made from."""
 
     indexes: Indexes = field(default_factory=Indexes)
+    shared: tuple[tuple[VirtualEntry, ...], dict[str, VirtualEntry]] = ((), {})
     made: dict[str, tuple[tuple[object, ...], TenantView]] = field(default_factory=dict)
 
     def build(
         self, objects: Sorted, overlays: Mapping[str, Overlay], signals: Mapping[str, SignalBoard]
-    ) -> dict[str, TenantView]:
+    ) -> Steps[dict[str, TenantView]]:
         """A view for each tenant; an overlay of an unknown tenant is inert."""
         self.indexes.start()
-        shared_names = by_name(objects.virtual.get(EVERYBODY, ()))
+        shared_names = self._shared(objects.virtual.get(EVERYBODY, ()))
         shared_rules = objects.rules.get(EVERYBODY, ())
         made = {}
-        for name, (tenant, tenancy) in objects.tenants.items():
+        for place, (name, (tenant, tenancy)) in enumerate(objects.tenants.items()):
+            if not place % SLICE:
+                yield
             own_rules, own_names = objects.rules.get(name, ()), objects.virtual.get(name, ())
             overlay, board = overlays.get(name), signals.get(name) or signals.get(EVERYBODY, NO_SIGNALS)
-            indexes = (self.indexes.of(shared_rules), self.indexes.of(own_rules))
-            recipe = (tenancy, overlay, board, *indexes, *objects.virtual.get(EVERYBODY, ()), None, *own_names)
+            indexes = ((yield from self.indexes.of(shared_rules)), (yield from self.indexes.of(own_rules)))
+            recipe = (tenancy, overlay, board, *indexes, shared_names, *own_names)
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
-                rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, _index((entries,))))
+                rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, (yield from _index((entries,)))))
                 known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board))
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}
+
+    def _shared(self, entries: tuple[VirtualEntry, ...]) -> dict[str, VirtualEntry]:
+        """Names said for all tenants; the same mapping as long as they are the same."""
+        if not _same(self.shared[0], entries):
+            self.shared = entries, by_name(entries)
+        return self.shared[1]
 
 
 def _rule_set(groups: tuple[RuleLists, ...], indexes: tuple[RuleIndex, ...]) -> RuleSet:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolver.policy.engine import decide
-from resolver.policy.store import PolicyStore, SnapshotError
+from resolver.policy.snapshot import SnapshotError
+from resolver.policy.store import PolicyStore
 from resolver.tenants import identify
 from schemas.objects import API_VERSION, DNSPolicy, PolicyObject, VirtualName, key_of
 from schemas.signals import Overlay
@@ -396,3 +397,40 @@ def test_signals_reach_the_views_of_those_concerned() -> None:
     assert (store.version, store.current.tenants["globex"]) == (version, before["globex"])
     store.swap(NOW + 10)
     assert (bool(store.current.tenants["acme"].signals), store.next_expiry(NOW + 10)) == (False, inf)
+
+
+def test_what_is_in_force_changes_in_the_last_slice_only() -> None:
+    """A swap in slices never shows half of a policy; what is put meanwhile waits for the next one."""
+    store = PolicyStore()
+    for number in range(1, 200):
+        for key, obj in objects(tenant(f"t{number}", number) + rules("name: a, action: deny", name=f"p{number}", tenants=f"[t{number}]")).items():
+            store.put(key, obj)
+    before, slices = store.current, 0
+    for _ in store.swapping(NOW):
+        assert store.current is before
+        assert store.refusals == []
+        if not slices:
+            for key, obj in objects(tenant("late", 200)).items():
+                store.put(key, obj)
+        slices += 1
+    assert slices > 100
+    assert len(store.current.tenants) == 199
+    store.swap(NOW)
+    assert len(store.current.tenants) == 200
+
+
+def test_a_swap_that_is_broken_off_is_done_the_next_time() -> None:
+    """Whatever slice it stopped in, nothing of it is in force and nothing of it is lost."""
+    for stop in range(40):
+        store = PolicyStore()
+        for key, obj in objects(tenant() + rules("name: a, action: deny")).items():
+            store.put(key, obj)
+        steps = store.swapping(NOW)
+        reached = [number for number, _ in zip(range(stop + 1), steps, strict=False)]
+        steps.close()
+        done = len(reached) <= stop
+        assert bool(store.current.tenants) == done
+        store.swap(NOW)
+        assert list(store.current.tenants) == ["acme"]
+        if done:
+            return
