@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resolver.explain import explained, question
 from tests.resolver.path import POLICY, Path, ask, ede_of, texts
@@ -271,3 +275,42 @@ def test_explanations_see_through_suffixes() -> None:
     story = explained(resolver.store.current, resolver.caches, "127.0.1.10", name, transport="udp", now=resolver.now)
     line = story["rules"][0]
     assert (story["verdict"], line["rule"], line["matched"], line["why"]) == ("deny", "rules/no-com", True, "deny: www.com matches *.com")
+
+
+LAW = """
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {{name: acme}}
+spec: {{default: allow, clients: [{{subnets: [127.0.1.0/24]}}], search: {search}, ndots: {ndots}, upstreams: [{{servers: ["udp://127.0.0.1:5399"]}}]}}
+---
+apiVersion: nameward.io/v1
+kind: DNSPolicy
+metadata: {{name: law}}
+spec: {{tier: tenant, rules: [{{name: some, match: {{qname: {denied}}}, action: deny}}]}}
+"""
+short = st.sampled_from(["a", "b", "a.b", "b.a", "a.a", "b.b.a"])
+suffixes = st.lists(st.sampled_from(["x", "y.x", "a", "b.x"]), max_size=3, unique=True)
+
+
+def as_a_stub(name: str, search: list[str], ndots: int, exists: set[str], denied: set[str]) -> str:
+    """What a stub resolver with this list finds, asking a server on which some names exist and some are denied."""
+    tries = [f"{name}.{suffix}" for suffix in search] if name.count(".") < ndots else []
+    before = {f"{one}.{suffix}" for one in denied for suffix in search} | denied
+    return next((one for one in (*tries, name) if one in exists and one not in before), "")
+
+
+@given(short, suffixes, st.integers(1, 3), st.sets(short), st.data())
+@settings(deadline=None, max_examples=60)
+async def test_as_a_stub_resolver_would(name: str, search: list[str], ndots: int, denied: set[str], data: st.DataObject) -> None:
+    """For any list, zone and rules: what is found is what a stub resolver with that list finds, and by the same address."""
+    possible = [name, *(f"{name}.{suffix}" for suffix in search)]
+    exists = data.draw(st.sets(st.sampled_from(possible)))
+    resolver = Path(LAW.format(search=json.dumps(search), ndots=ndots if search else 1, denied=json.dumps(sorted(denied) or ["nowhere.test"])))
+    addresses = {one: f"192.0.2.{number}" for number, one in enumerate(sorted(exists), 1)}
+    resolver.upstream.zone = [f"{one}. 60 IN A {address}" for one, address in addresses.items()]
+    found = as_a_stub(name, search, ndots if search else 1, exists, denied)
+    for _ in range(2):  # asked for, and remembered
+        answer = await resolver.get(name)
+        assert answer.header.rcode == (0 if found else 3)
+        assert [str(record.rdata) for record in answer.rr if record.rtype == 1] == ([addresses[found]] if found else [])
+        assert all(str(record.rname) in {f"{name}.", f"{found}."} for record in answer.rr)

@@ -217,3 +217,45 @@ def test_explanations_have_the_reasons() -> None:
     assert [(step["name"], step["targets"][0]["target"], step["targets"][0]["chosen"]) for step in story["virtual"]] == [
         ("outer.internal", "inner.internal", True), ("inner.internal", "portal.internal", True),
     ]  # fmt: skip
+
+
+INSPECTING = """
+---
+apiVersion: nameward.io/v1
+kind: DNSPolicy
+metadata: {name: seen}
+spec:
+  tier: tenant
+  tenants: [acme]
+  rules:
+  - {name: block, match: {addresses: [192.0.2.2/32]}, action: deny}
+  - {name: hop, match: {cname: [one.example.org]}, action: deny}
+---
+apiVersion: nameward.io/v1
+kind: VirtualName
+metadata: {name: hop}
+spec: {name: hop.internal, tenants: [acme], targets: [{name: one.example.org}], answer: cname}
+---
+apiVersion: nameward.io/v1
+kind: VirtualName
+metadata: {name: hidden}
+spec: {name: hidden.internal, tenants: [acme], targets: [{name: one.example.org}]}
+"""
+
+
+@pytest.mark.parametrize(("name", "rule"), [("flat.internal", "seen/block"), ("hop.internal", "seen/hop"), ("hidden.internal", "")])
+async def test_rules_see_what_is_shown(name: str, rule: str) -> None:
+    """Rules on the answer hold for flattened records and shown hops, asked for or remembered, not for what nobody sees."""
+    resolver = path()
+    resolver.apply(INSPECTING)
+    for _ in range(2):
+        answer = await resolver.get(name)
+        assert (answer.header.rcode, resolver.events[-1].rule) == (3 if rule else 0, rule)
+
+
+async def test_a_public_target_may_not_lead_inside() -> None:
+    """The guard against DNS rebinding looks at what a public target answers, also under a virtual name."""
+    resolver = path()
+    resolver.upstream.zone = ["one.example.org. 60 IN A 10.0.0.1", "two.example.org. 60 IN A 10.0.0.1"]
+    assert (await resolver.get("sticky.internal")).header.rcode == 3
+    assert resolver.events[-1].rule == "rebinding-guard"
