@@ -13,7 +13,7 @@ from struct import error as StructError  # noqa: N812 - struct's name for it say
 
 from resolver.errors import FormatError, Rcode, ResponseError
 from resolver.mnemonics import type_name
-from resolver.names import MalformedNameError, read_name, skip_name
+from resolver.names import MalformedNameError, read_labels, read_name, skip_name
 from resolver.query import Query, Record, Response
 from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text, read_ede, read_options
 from schemas.tenant_spec import Caching
@@ -58,7 +58,7 @@ class _Walk:
             kind, rclass, ttl, length = _fixed.unpack_from(message, after)
             self.offset = after + 10 + length
             if self.offset > len(message):
-                raise ResponseError("record cut off")
+                raise ResponseError("malformed response: record cut off")
             if kind == OPT and number == 2:
                 self._opt(after + 10, ttl)
                 break
@@ -74,7 +74,9 @@ class _Walk:
                     raise ResponseError("answer of another class")
                 owner = self.qname if message[start : start + 2] == b"\xc0\x0c" else read_name(message, start)[0]
                 self.records.append(Record(owner, type_name(kind), data_text(kind, message, after + 10, length), ttl))
-            elif number == 1:
+                continue
+            read_labels(message, start)  # nobody here looks at these owners, but clients do
+            if number == 1:
                 self._authority(kind, ttl, length)
             else:
                 self.additional += 1
@@ -139,8 +141,12 @@ def decode_response(message: bytes, query: Query, caching: Caching = DEFAULT) ->
         walk.section(answers, 0)
         walk.section(authority, 1)
         walk.section(additional, 2)
-    except (MalformedNameError, StructError, FormatError) as error:
+    except MalformedNameError as error:
         raise ResponseError(f"malformed response: {error}") from error
+    except StructError as error:
+        raise ResponseError("malformed response: record cut off") from error
+    except FormatError as error:
+        raise ResponseError("malformed response: EDNS option cut off") from error
     return _response(walk, flags, (answers, authority), query)
 
 
