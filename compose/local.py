@@ -14,7 +14,9 @@ from typing import Any
 from compose.console import Journal
 from compose.failure import Failure
 from compose.layout import Layout, lock
-from compose.policy_files import read_files
+from compose.policy_change import Done
+from compose.policy_directory import Truth, given, watch
+from compose.policy_outcome import sentence
 from compose.ports import require_free
 from compose.stack import Stack
 from compose.tour import tour
@@ -37,32 +39,44 @@ async def up(layout: Layout, journal: Journal, policy: tuple[Path, ...] = (), en
         Failure: if it cannot start.
     """
     ending = ending or Ending()
-    documents = read_files(policy) if policy else []
+    documents, truths = given(policy)
     layout.prepare()
     held = lock(layout.directory)
     check_ports(layout)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    stack = Stack(layout, journal, documents)
+    stack = Stack(layout, journal, documents, [truth.source for truth in truths])
     began = time.monotonic()
     told = asyncio.create_task(stopping.wait())
-    tending = asyncio.create_task(stack.tend())
+    working = [asyncio.create_task(stack.tend())]
     try:
         if await _before(told, stack.start(), _READY_WITHIN_S):
             layout.announce()
+            working += [asyncio.create_task(_follow(layout, journal, truth)) for truth in truths]
             journal.say("stack", f"ready in {time.monotonic() - began:.1f} s", "good")
             print(f"\n{tour(layout)}\n", flush=True)
             if not ending.when_ready:
                 await asyncio.wait({told}, timeout=ending.after_s or None)
     finally:
-        tending.cancel()
-        await asyncio.wait({tending})
+        for task in working:
+            task.cancel()
+        await asyncio.wait(working)
         journal.say("stack", "stopping")
         await stack.stop()
         told.cancel()
         held.close()
     journal.say("stack", "stopped")
+
+
+async def _follow(layout: Layout, journal: Journal, truth: Truth) -> None:
+    """Keep a directory in force and tell of its changes."""
+
+    def say(result: Done | Failure) -> None:
+        for line in sentence(truth.path, result).splitlines():
+            journal.say("policy", line, "bad" if isinstance(result, Failure) else "good")
+
+    await watch(str(layout.kafka), truth, say)
 
 
 def check_ports(layout: Layout) -> None:

@@ -9,6 +9,7 @@ from compose.lazy import LazyGroup
 COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("compose.policy_validate:validate_command", "Check documents without changing anything."),
     "diff": ("compose.policy_diff:diff_command", "Show what applying documents would change."),
+    "sync": ("compose.policy_sync:sync_command", "Make a directory the truth for what comes from it."),
     "apply": ("compose.policy_apply:apply_command", "Put documents in force."),
     "get": ("compose.policy_get:get_command", "Show objects."),
     "delete": ("compose.policy_apply:delete_command", "Delete an object."),
@@ -18,4 +19,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 @click.group("policy", cls=LazyGroup, table=COMMANDS)
 def policy() -> None:
-    """Work with policy objects: validate, diff, apply, get, delete."""
+    """Work with policy objects: validate, diff, sync, apply, get, delete."""

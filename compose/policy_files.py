@@ -42,20 +42,30 @@ def look_at(paths: Iterable[Path]) -> tuple[list[Document], list[DocumentError]]
     Raises:
         Failure: if a file cannot be read.
     """
+    return documents_of((str(path) if path != STDIN else "standard input", _text(path)) for path in _files(paths))
+
+
+def documents_of(texts: Iterable[tuple[str, str]]) -> tuple[list[Document], list[DocumentError]]:
+    """Documents of texts, each with the name of its file, and everything that is wrong with them."""
     documents: list[Document] = []
     errors: list[DocumentError] = []
-    for path in _files(paths):
-        found, wrong = read_documents(_text(path), str(path) if path != STDIN else "standard input")
+    for file, text in texts:
+        found, wrong = read_documents(text, file)
         documents += found
         errors += wrong
     told = {(error.file, error.document) for error in errors}
     return documents, errors + [error for error in find_twice(documents) if (error.file, error.document) not in told]
 
 
+def yaml_files(directory: Path) -> list[Path]:
+    """The ``*.yaml`` and ``*.yml`` of a directory, in order."""
+    return sorted(file for file in directory.iterdir() if file.suffix in {".yaml", ".yml"})
+
+
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+            yield from yaml_files(path)
         else:
             yield path
 

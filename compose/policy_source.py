@@ -24,14 +24,23 @@ def source_of(directory: Path, given: str | None = None) -> str:
 
 
 def marked(documents: Iterable[Document], source: str) -> list[Document]:
-    """The documents with their origin said."""
+    """The documents with their origin said; the directory is the truth, so they are for no version."""
     return [_marked(document, source) for document in documents]
 
 
+def unversioned(documents: Iterable[Document]) -> list[Document]:
+    """The documents for whatever version is there."""
+    return [_with(document, resource_version="") for document in documents]
+
+
 def _marked(document: Document, source: str) -> Document:
-    metadata = document.obj.metadata
-    annotated = structs.replace(metadata, annotations=dict(sorted({**metadata.annotations, SOURCE: source}.items())))
-    return Document(document.file, document.number, structs.replace(document.obj, metadata=annotated))
+    annotations = {**document.obj.metadata.annotations, SOURCE: source}
+    return _with(document, annotations=dict(sorted(annotations.items())), resource_version="")
+
+
+def _with(document: Document, **changes: object) -> Document:
+    metadata = structs.replace(document.obj.metadata, **changes)
+    return Document(document.file, document.number, structs.replace(document.obj, metadata=metadata))
 
 
 def origin(obj: PolicyObject) -> str:

@@ -14,8 +14,10 @@ import msgspec
 
 from compose.demo import demo_yaml
 from compose.failure import Failure
-from compose.mirror import Mirror, Remembered, produce, read_all
-from compose.policy_files import check_together
+from compose.mirror import Mirror
+from compose.policy_change import Changes, change, planned
+from compose.policy_source import gone
+from compose.policy_topic import Present
 from compose.ports import Address
 from compose.store import rows
 from schemas.documents import Document, read_documents
@@ -27,37 +29,61 @@ _OVERLAYS = (
 )
 
 
-async def plant(mirror: Mirror, bootstrap: str, documents: list[Document], *, embedded: bool) -> str:
+async def plant(
+    mirror: Mirror, bootstrap: str, documents: list[Document], *, embedded: bool, sources: Iterable[str] = ()
+) -> str:
     """Put the policy of the start on Kafka; say in one sentence what it was.
+
+    Args:
+        mirror: what is remembered.
+        bootstrap: host:port of the broker.
+        documents: given for this start.
+        embedded: the broker knows nothing but what it is told now.
+        sources: directories among what was given; what came from them and is gone is deleted.
 
     Raises:
         Failure: if the documents are wrong together with what is there.
     """
-    given = _encoded(documents)
     if not embedded:
-        return await _add(bootstrap, given)
+        return await _add(bootstrap, documents, sources)
     told = "known from before"
-    if given:
-        check_together(documents, _present(mirror))
-        told = f"{len(given)} given, the rest {told}" if mirror.values.objects.keys() - given.keys() else "as given"
-        mirror.values.objects.update(given)
+    if documents or sources:
+        changes = _planned(documents, sources, Present(_present(mirror)))
+        given = {document.key for document in documents}
+        told = f"{len(given)} given, the rest {told}" if mirror.values.objects.keys() - given else "as given"
+        _remember(mirror, changes)
     elif not mirror.known and not mirror.values.objects:
         told = "of the demo"
-        mirror.values.objects.update(_demo())
+        _remember(mirror, _planned(_demo(), (), Present()))
     objects, overlays = await mirror.publish(bootstrap)
     mirror.save()
     return f"{objects} objects ({told}) and {overlays} overlays are in force"
 
 
-async def _add(bootstrap: str, given: dict[str, bytes]) -> str:
-    known = await read_all(bootstrap)
-    told = "given"
-    if not given and not known.objects:
-        given, told = _demo(), "of the demo"
-    if not given:
-        return f"{len(known.objects)} objects known to {bootstrap} are in force"
-    await produce(bootstrap, Remembered(objects=given))
-    return f"{len(given)} objects {told} were added to {len(known.objects)} on {bootstrap}"
+def _planned(documents: list[Document], sources: Iterable[str], present: Present) -> Changes:
+    lost = [key for source in sources for key in gone(documents, present.objects, source)]
+    return planned(documents, present, lost)
+
+
+def _remember(mirror: Mirror, changes: Changes) -> None:
+    for key, obj in changes.items():
+        if obj is None:
+            mirror.values.objects.pop(key, None)
+        else:
+            mirror.values.objects[key] = encode_object(obj)
+
+
+async def _add(bootstrap: str, documents: list[Document], sources: Iterable[str]) -> str:
+    def plan(present: Present) -> Changes:
+        nothing = not present.objects and not present.unreadable
+        return _planned(documents or (_demo() if nothing else []), sources, present)
+
+    done = await change(bootstrap, plan)
+    known = len(done.before.objects) + len(done.before.unreadable)
+    if not done.changes:
+        return f"{known} objects known to {bootstrap} are in force"
+    told = "given" if documents else "of the demo"
+    return f"{len(done.changes)} objects {told} were written to the {known} on {bootstrap}"
 
 
 async def recall(mirror: Mirror, store: Address) -> None:
@@ -79,12 +105,8 @@ def _present(mirror: Mirror) -> dict[str, PolicyObject]:
     return found
 
 
-def _encoded(documents: Iterable[Document]) -> dict[str, bytes]:
-    return {document.key: encode_object(document.obj) for document in documents}
-
-
-def _demo() -> dict[str, bytes]:
+def _demo() -> list[Document]:
     documents, errors = read_documents(demo_yaml(), "demo.yaml")
     if errors:
         raise Failure("\n".join(str(error) for error in errors))
-    return _encoded(documents)
+    return documents

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 import msgspec
 
@@ -51,12 +52,15 @@ class Stack:
         layout: where it lives and listens.
         journal: where events of note go.
         documents: policy to put in force at the start; the demo's on the first start if there is none.
+        sources: names of the directories that documents come from.
     """
 
-    def __init__(self, layout: Layout, journal: Journal, documents: list[Document]) -> None:
+    def __init__(
+        self, layout: Layout, journal: Journal, documents: list[Document], sources: Sequence[str] = ()
+    ) -> None:
         self._layout = layout
         self._journal = journal
-        self._documents = documents
+        self._documents, self._sources = documents, sources
         self._supervisor = Supervisor(layout.log, journal)
         self._mirror = Mirror(layout.mirror)
         self._following: asyncio.Task[None] | None = None
@@ -95,9 +99,9 @@ class Stack:
 
     async def _start_resolvers(self) -> None:
         bootstrap = str(self._layout.kafka)
-        self._journal.say(
-            "policy", await seed.plant(self._mirror, bootstrap, self._documents, embedded=self._layout.embedded_broker)
-        )
+        embedded = self._layout.embedded_broker
+        told = await seed.plant(self._mirror, bootstrap, self._documents, embedded=embedded, sources=self._sources)
+        self._journal.say("policy", told)
         self._follow()
         async with asyncio.TaskGroup() as group:
             for child in children.resolver_children(self._layout):

@@ -49,7 +49,8 @@ _DEFAULT = Endpoints()
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
     metavar="FILE|DIR",
-    help="Policy to put in force at the start; the demo's on the first start by default.",
+    help="Policy to put in force at the start, the demo's on the first start by default. A directory stays the truth: "
+    "its changes take effect while the stack runs, deletions too.",
 )
 @click.option(
     "--broker", default=None, metavar="HOST:PORT", help="Use this Apache Kafka instead of the embedded broker."
