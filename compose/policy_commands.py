@@ -13,10 +13,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("compose.policy_apply:apply_command", "Put documents in force."),
     "get": ("compose.policy_get:get_command", "Show objects."),
     "delete": ("compose.policy_apply:delete_command", "Delete an object."),
+    "export": ("compose.policy_export:export_command", "Write policy in the words of other programs."),
 }
 """name -> (module:attribute, what it does); a module is imported when its command is called"""
 
 
 @click.group("policy", cls=LazyGroup, table=COMMANDS)
 def policy() -> None:
-    """Work with policy objects: validate, diff, sync, apply, get, delete."""
+    """Work with policy objects: validate, diff, sync, apply, get, delete, export."""

@@ -8,6 +8,7 @@ need() { # need PROGRAM PACKAGE
     PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 need dig bind9-dnsutils
+need named-checkzone bind9-utils
 need dnsperf dnsperf
 need dnsdist dnsdist
 need unbound unbound
