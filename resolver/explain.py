@@ -12,14 +12,14 @@ from typing import Any
 
 from resolver.answers.cached import answer_cached
 from resolver.answers.local import Alias
-from resolver.answers.lookup import Lookup, follow
+from resolver.answers.lookup import Lookup, answer_named, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import search_for
-from resolver.answers.virtual import answer_virtual
 from resolver.cache import Caches
 from resolver.errors import NoUpstreamError, Rcode, RefusedError, ResolutionError
 from resolver.mnemonics import rcode_name
 from resolver.policy.decision import Decision
+from resolver.policy.discovery_story import explain_discovery
 from resolver.policy.engine import decide, inspect
 from resolver.policy.explanation import Asked, explain
 from resolver.policy.on_answer import Answered
@@ -129,6 +129,7 @@ def explained(
         "search": tried,
         "waits_for_answer": bool(decision.waiting),
         "virtual": explain_targets(asker, query.qname, now) if decision.form is None else [],
+        "discovery": explain_discovery(asker, query.qname, compiled.services) if decision.form is None else {},
         **told,
     }
 
@@ -200,7 +201,7 @@ def _answer(
 def _local(asker: Asker, decision: Decision, query: Query, now: float) -> Response | Alias | None:
     if decision.form is not None:
         return answer_by_policy(query, decision, decision.form)
-    return minimal_any(query) if query.qtype == _ANY else answer_virtual(asker, query, now, _no_luck)
+    return minimal_any(query) if query.qtype == _ANY else answer_named(asker, query, now, _no_luck)
 
 
 def _told(found: Response) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 
 from resolver.answers.local import Alias
-from resolver.answers.lookup import Lookup, follow
+from resolver.answers.lookup import Lookup, answer_named, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import MOST_QUESTIONS, run, search_for
-from resolver.answers.virtual import Enclosing, answer_virtual
+from resolver.answers.virtual import Enclosing
 from resolver.buffer import Offer
 from resolver.errors import (
     Ede,
@@ -38,6 +38,8 @@ from resolver.wire import check_servable, decode_query, encode_response, limit_o
 Answering = Coroutine[None, None, bytes | None]
 _ALLOW = Decision("allow")
 _ANY = 255
+_REPEATABLE = frozenset({"policy", "virtual", "discovery", "cache", "stale"})
+"""Sources of answers that the fast path may repeat."""
 _TRIES = 4
 """How often a query is decided anew because policy changed while upstream was asked."""
 
@@ -151,7 +153,7 @@ class Handler:
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = self._follow(asker, start, answer_virtual(asker, query, now, self._draw), now)
+            found = self._follow(asker, start, answer_named(asker, query, now, self._draw), now)
         return self._known(visit, asker, found, now)
 
     def _known(self, visit: Visit, asker: Asker, found: Response | Lookup, now: float) -> Response | Lookup:
@@ -255,7 +257,7 @@ class Handler:
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
-        if wire and visit.transport == "udp" and response.source in {"policy", "virtual", "cache", "stale"}:
+        if wire and visit.transport == "udp" and response.source in _REPEATABLE:
             self._fastpath.admit(visit, response, wire, template, limit)
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
         self._offer(template, visit.received_ns, latency_us, response.upstream_us)

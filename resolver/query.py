@@ -82,7 +82,7 @@ class Response:
 
     Args:
         rcode: response code, extended ones included.
-        source: answer_source of the event: policy, virtual, cache, stale, upstream, error or none.
+        source: answer_source of the event: policy, virtual, discovery, cache, stale, upstream, error or none.
         body: answer, authority and additional records as on the wire, without OPT. Compression pointers count from
             the start of a message whose question section holds the qname asked, so the body fits behind any query
             for that name, whatever its letter case or type.

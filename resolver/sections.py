@@ -15,6 +15,7 @@ from resolver.errors import FormatError, Rcode, ResponseError
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, read_labels, read_name, skip_name
 from resolver.query import Query, Record, Response
+from resolver.strings import strings_text
 from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text, read_ede, read_options
 from schemas.tenant_spec import Caching
 
@@ -197,26 +198,10 @@ def data_text(kind: int, message: bytes, offset: int, length: int) -> str:
     if kind == MX and length > 2:
         return f"{_preference.unpack_from(message, offset)[0]} {_absolute(message, offset + 2)}"
     if kind == TXT:
-        return _strings(message[offset : offset + length])
+        return strings_text(message[offset : offset + length])
     return rdata_text(kind, message, offset, length)
 
 
 def _absolute(message: bytes, offset: int) -> str:
     name, _ = read_name(message, offset)
     return name if name == "." else name + "."
-
-
-def _strings(data: bytes) -> str:
-    """Character strings, quoted (RFC 1035 section 5.1)."""
-    texts, at = [], 0
-    while at < len(data):
-        text = data[at + 1 : at + 1 + data[at]]
-        at += 1 + data[at]
-        texts.append('"' + "".join(map(_quoted, text)) + '"')
-    return " ".join(texts)
-
-
-def _quoted(byte: int) -> str:
-    if byte in b'"\\':
-        return "\\" + chr(byte)
-    return chr(byte) if 32 <= byte <= 126 else f"\\{byte:03d}"

@@ -205,6 +205,7 @@ class TenantView:
         search: domains tried for short names (see policy/search.py); falsy for none.
         guard: against DNS rebinding, of policy/rebinding.py; opaque to everyone else, None when it is off.
         limits: queries a second, None for any number. in_flight: queries waiting for upstream at a time; 0 for any.
+        discovery: what policy/selection.py finds services in; falsy without discovery rules, opaque to everyone else.
     """
 
     name: str
@@ -225,6 +226,7 @@ class TenantView:
     guard: Any
     limits: Limits | None
     in_flight: int
+    discovery: Any
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""
@@ -275,6 +277,7 @@ class Compiled:
         unknown: name of the tenant of clients nobody claims; empty for none (they are refused).
         sets: domain sets by name, those of files with what the files hold.
         claims: what else tenants claim clients by; None when every claim is one of subnets alone.
+        services: of all tenants by owner, for explanations; what a tenant may discover is its view's.
     """
 
     epoch: int
@@ -284,6 +287,7 @@ class Compiled:
     unknown: str = ""
     sets: Mapping[str, NameSet] = field(default_factory=dict)
     claims: Claimants | None = None
+    services: Mapping[str, Any] = field(default_factory=dict)
     askers: AskerCache = field(default_factory=AskerCache)
 
 

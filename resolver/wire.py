@@ -24,6 +24,7 @@ from resolver.errors import (
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, labels_text, read_labels, skip_name
 from resolver.query import Edns, Query, Response
+from resolver.strings import strings_wire
 
 HEADER = 12
 MAX_UDP = 1232
@@ -229,6 +230,8 @@ def rdata_wire(kind: str, text: str) -> bytes:
     kind = kind.replace("SVCB", "HTTPS")  # the same format (RFC 9460 section 2.2); dnslib knows one of them
     if kind not in RDMAP:
         raise ValueError(f"data of {kind} records cannot be written here")
+    if kind == "TXT":  # dnslib takes \DDD for octal digits
+        return strings_wire(text)
     try:
         record = RR.fromZone(f". 0 IN {kind} {text}")[0]
         buffer = DNSBuffer()

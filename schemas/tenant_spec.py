@@ -133,7 +133,8 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
     """Who belongs to the tenant and how it resolves. `unknown: true` makes it the tenant of clients nobody claims.
 
     visible: services of other tenants it may discover, as far as these export them. disclose_hidden: answer EDE 18
-    (Prohibited) for what exists but is not visible; without it such a name looks like one that does not exist.
+    (Prohibited) for what is exported to it but not in `visible`; without it such a name looks like one that does not
+    exist. What its owner does not export is never disclosed.
     search: domains tried for names with fewer than `ndots` dots, in order.
     """
 

@@ -43,14 +43,15 @@ class Alias:
     valid_until: float = inf
 
 
-def positive(source: str, records: list[tuple[bytes, Record]]) -> Response:
+def positive(
+    source: str, records: list[tuple[bytes, Record]], additional: list[tuple[bytes, Record]] | None = None
+) -> Response:
     """A local answer with these (owner on the wire, record); its TTLs never count down."""
-    body = bytearray()
-    for owner, record in records:
-        body += record_wire(owner, record)
+    body = b"".join(record_wire(owner, record) for owner, record in records)
+    more = b"".join(record_wire(owner, record) for owner, record in additional or ())
     return Response(
-        rcode=Rcode.NOERROR, source=source, body=bytes(body), counts=(len(records), 0, 0), ends=(len(body), len(body)),
-        records=tuple(record for _, record in records), aa=True,
+        rcode=Rcode.NOERROR, source=source, body=body + more, counts=(len(records), 0, len(additional or ())),
+        ends=(len(body), len(body)), records=tuple(record for _, record in records), aa=True,
     )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
-"""What is left to look up when policy and virtual names have spoken: a question, and the way that led to it.
+"""What is left to look up when policy and operators' names have spoken: a question, and the way that led to it.
 
-One of the leaves that the handler calls. This module must not know caches or upstreams.
+One of the leaves that the handler calls. It holds the order of names that need nobody else: virtual names, then
+discovered ones. This module must not know caches or upstreams.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from resolver.answers.discovery import answer_discovery
 from resolver.answers.local import Alias, negative
 from resolver.answers.virtual import MAX_ALIASES, NEGATIVE_TTL, answer_virtual, too_many_aliases
 from resolver.chain import flatten, prepend
@@ -64,15 +66,21 @@ def _flattened(alias: Alias, query: Query, answer: Response) -> Response:
     )  # fmt: skip
 
 
-def follow(asker: Asker, start: Lookup, found: Response | Alias | None, now: float, draw: Draw) -> Response | Lookup:
-    """Go on from what policy or virtual names said until there is an answer or a question for others.
+def answer_named(asker: Asker, query: Query, now: float, draw: Draw) -> Response | Alias | None:
+    """What operators say about a name: a virtual name goes before a discovered one. Arguments as of answer_virtual."""
+    return answer_virtual(asker, query, now, draw) or answer_discovery(asker, query)
 
-    A redirect may lead to a virtual name, which may lead to others and outside. Arguments as of answer_virtual.
+
+def follow(asker: Asker, start: Lookup, found: Response | Alias | None, now: float, draw: Draw) -> Response | Lookup:
+    """Go on from what policy or operators' names said until there is an answer or a question for others.
+
+    A redirect may lead to a virtual name, which may lead to others, to services and outside. Arguments as of
+    answer_virtual.
     """
     lookup = start
     while isinstance(found, Alias):
         if len(lookup.steps) > MAX_ALIASES:
             return too_many_aliases()
         lookup = lookup.past(found)
-        found = answer_virtual(asker, lookup.query, now, draw)
+        found = answer_named(asker, lookup.query, now, draw)
     return lookup if found is None else lookup.arrive(found, now)

@@ -196,7 +196,16 @@ def compiling(
     yield
     views = yield from memo.views.build(sorted_objects, alive, signals)
     sets = {name: filled(entry, files) for name, entry in sorted_objects.sets.items()}
-    return Compiled(epoch, version, views, sorted_objects.subnets, sorted_objects.unknown, sets, sorted_objects.claims)
+    return Compiled(
+        epoch,
+        version,
+        views,
+        sorted_objects.subnets,
+        sorted_objects.unknown,
+        sets,
+        sorted_objects.claims,
+        sorted_objects.services,
+    )
 
 
 def _alive(overlay: Overlay, now: float) -> Overlay:

@@ -20,7 +20,7 @@ from resolver.policy.services import ServiceEntry
 from resolver.policy.steps import SLICE
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import VirtualEntry
-from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
+from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Service, Tenant, VirtualName
 
 Parts = Tenancy | VirtualEntry | tuple[CompiledRule, ...] | ServiceEntry | DiscoveryEntry | DomainSetEntry | EgressEntry
 
@@ -53,6 +53,10 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ra
             yield None
         if isinstance(obj, DNSPolicy | VirtualName | DiscoveryRule | EgressRule):
             yield from _unknown_tenants(key, obj.spec.tenants, tenants)
+        if isinstance(obj, Service):
+            yield from _unknown_owners(key, obj, tenants)
+        if isinstance(obj, Tenant):
+            yield from _unknown_visible(key, obj, tenants)
         if isinstance(obj, DNSPolicy):
             yield from _unknown_routes(key, obj, tenants)
         if isinstance(obj, DNSPolicy | EgressRule):
@@ -101,6 +105,21 @@ def _unknown_sets(key: str, obj: DNSPolicy | EgressRule, sets: Container[str]) -
         for place, name in enumerate(names):
             if name not in sets:
                 yield Problem(key, f"{path}[{place}]", f"there is no DomainSet {name!r}", dangling=True)
+
+
+def _unknown_owners(key: str, service: Service, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:
+    if service.spec.tenant not in tenants:
+        yield Problem(key, "spec.tenant", f"there is no tenant {service.spec.tenant!r}", dangling=True)
+    for place, name in enumerate(service.spec.exports):
+        if name != "*" and name not in tenants:
+            yield Problem(key, f"spec.exports[{place}]", f"there is no tenant {name!r}", dangling=True)
+
+
+def _unknown_visible(key: str, tenant: Tenant, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:
+    for place, glob in enumerate(tenant.spec.visible):
+        owner = glob.partition("/")[0]
+        if owner != "*" and owner not in tenants:
+            yield Problem(key, f"spec.visible[{place}]", f"there is no tenant {owner!r}", dangling=True)
 
 
 def _unknown_routes(key: str, policy: DNSPolicy, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:

@@ -10,21 +10,26 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from resolver.policy.address_names import by_name
+from resolver.policy.catalog import NOTHING, Catalog, Catalogs
 from resolver.policy.claims import Claim, Claims
 from resolver.policy.conflicts import Parts
+from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.overlays import compile_overlay
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule
+from resolver.policy.services import ServiceEntry
 from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.steps import SLICE, Steps
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
-from schemas.objects import DNSPolicy, PolicyObject, Tenant, VirtualName
+from schemas.objects import DiscoveryRule, DNSPolicy, PolicyObject, Tenant, VirtualName
 from schemas.signals import Overlay
 
+T = TypeVar("T")
 RuleList = tuple[CompiledRule, ...]
 RuleLists = tuple[RuleList, ...]
 _EVERY_NAME = Pattern("any", (), "", "*")
@@ -102,6 +107,8 @@ class Sorted:
     claims: Claims | None
     unknown: str
     sets: dict[str, DomainSetEntry]
+    discovery: dict[str, tuple[DiscoveryEntry, ...]]
+    services: dict[str, tuple[ServiceEntry, ...]]
 
 
 def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sorted]:
@@ -110,17 +117,21 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sor
     virtual: dict[str, list[VirtualEntry]] = {}
     tenants: dict[str, tuple[Tenant, Tenancy]] = {}
     sets: dict[str, DomainSetEntry] = {}
+    discovery: dict[str, list[DiscoveryEntry]] = {}
+    services: dict[str, list[ServiceEntry]] = {}
     for place, (obj, parts) in enumerate(objects.values()):
         if not place % SLICE:
             yield
         if isinstance(obj, Tenant) and isinstance(parts, Tenancy):
             tenants[obj.metadata.name] = (obj, parts)
         elif isinstance(obj, DNSPolicy) and isinstance(parts, tuple):
-            for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
-                rules.setdefault(name, []).append(parts)
+            _file(rules, obj.spec.tenants, parts)
         elif isinstance(obj, VirtualName) and isinstance(parts, VirtualEntry):
-            for name in dict.fromkeys(obj.spec.tenants or (EVERYBODY,)):
-                virtual.setdefault(name, []).append(parts)
+            _file(virtual, obj.spec.tenants, parts)
+        elif isinstance(obj, DiscoveryRule) and isinstance(parts, DiscoveryEntry):
+            _file(discovery, obj.spec.tenants, parts)
+        elif isinstance(parts, ServiceEntry):
+            services.setdefault(parts.tenant, []).append(parts)
         elif isinstance(parts, DomainSetEntry):
             sets[parts.name] = parts
     subnets, more = yield from _claims(tenants)
@@ -132,7 +143,15 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sor
         Claims(more) if more else None,
         next((name for name, (tenant, _) in tenants.items() if tenant.spec.unknown), ""),
         sets,
+        {name: tuple(entries) for name, entries in discovery.items()},
+        {name: tuple(entries) for name, entries in services.items() if name in tenants},
     )
+
+
+def _file(table: dict[str, list[T]], tenants: Iterable[str], parts: T) -> None:
+    """Put parts of an object under each tenant it is for, or under all."""
+    for name in dict.fromkeys(tenants or (EVERYBODY,)):
+        table.setdefault(name, []).append(parts)
 
 
 def _claims(
@@ -158,6 +177,7 @@ class Views:
 
     indexes: Indexes = field(default_factory=Indexes)
     shared: tuple[tuple[VirtualEntry, ...], dict[str, VirtualEntry]] = ((), {})
+    catalogs: Catalogs = field(default_factory=Catalogs)
     made: dict[str, tuple[tuple[object, ...], TenantView]] = field(default_factory=dict)
 
     def build(
@@ -167,19 +187,23 @@ class Views:
         self.indexes.start()
         shared_names = self._shared(objects.virtual.get(EVERYBODY, ()))
         shared_rules = objects.rules.get(EVERYBODY, ())
+        catalogs = yield from self.catalogs.build(
+            (tenant for tenant, _ in objects.tenants.values()), objects.discovery, objects.services
+        )
         made = {}
         for place, (name, (tenant, tenancy)) in enumerate(objects.tenants.items()):
             if not place % SLICE:
                 yield
             own_rules, own_names = objects.rules.get(name, ()), objects.virtual.get(name, ())
             overlay, board = overlays.get(name), signals.get(name) or signals.get(EVERYBODY, NO_SIGNALS)
+            catalog = catalogs.get(name, NOTHING)
             indexes = ((yield from self.indexes.of(shared_rules)), (yield from self.indexes.of(own_rules)))
-            recipe = (tenancy, overlay, board, *indexes, shared_names, *own_names)
+            recipe = (tenancy, overlay, board, catalog, *indexes, shared_names, *own_names)
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
                 rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, (yield from _index((entries,)))))
-                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board))
+                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board, catalog))
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}
@@ -208,8 +232,13 @@ def _names(own: tuple[VirtualEntry, ...], shared: dict[str, VirtualEntry]) -> Ma
     return ChainMap(mine, shared)
 
 
-def _view(
-    tenant: Tenant, tenancy: Tenancy, rules: RuleSet, virtual: Mapping[str, VirtualEntry], signals: SignalBoard
+def _view(  # noqa: PLR0917 - the parts of a view, in its order
+    tenant: Tenant,
+    tenancy: Tenancy,
+    rules: RuleSet,
+    virtual: Mapping[str, VirtualEntry],
+    signals: SignalBoard,
+    discovery: Catalog,
 ) -> TenantView:
     spec, limits = tenant.spec, tenant.spec.limits
     return TenantView(
@@ -231,4 +260,5 @@ def _view(
         guard=tenancy.guard,
         limits=limits if limits.queries_per_second or limits.client_queries_per_second else None,
         in_flight=limits.in_flight,
+        discovery=discovery,
     )

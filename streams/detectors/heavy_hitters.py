@@ -56,6 +56,7 @@ ALLOWED = (
 OWN_ZONE_FACTOR = 10
 MOST_JUDGED = 50
 """Domains a batch is judged for: those not yet told first, then the furthest over their threshold."""
+_LOCAL_SOURCES = ("policy", "virtual", "discovery")
 _SEVERE: tuple[tuple[float, Severity], ...] = ((25.0, "critical"), (4.0, "high"), (1.0, "medium"))
 
 
@@ -163,9 +164,9 @@ def _left_the_house(rows: TenantRows) -> NDArray[np.bool_]:
         "no domain",
         lambda v: pc.or_(pc.ends_with(v, ".arpa"), pc.equal(v, "")).to_numpy(zero_copy_only=False),
     )
-    local = (
-        rows.equal("verdict", "deny") | rows.equal("answer_source", "policy") | rows.equal("answer_source", "virtual")
-    )
+    local = rows.equal("verdict", "deny")
+    for source in _LOCAL_SOURCES:
+        local |= rows.equal("answer_source", source)
     left: NDArray[np.bool_] = ~local & ~arpa[rows.codes("registered_domain")]
     return left
 

@@ -24,6 +24,7 @@ spec:
   workloads: [{{name: frontend, subnets: [{frontend}], labels: {{app: frontend}}}}]
   upstreams: [{{name: main, servers: ["udp://127.0.0.1:5301"]}}]
   feedback: {feedback}
+  {more}
 ---
 """
 FRONTEND, BACKEND = "10.0.1.10", "10.0.1.20"
@@ -42,10 +43,12 @@ def tenant(
     default: str = "allow",
     mode: str = "enforce",
     feedback: str = "{mode: enforce}",
+    *,
+    more: str = "",
 ) -> str:
     """A Tenant with the clients 10.0.number.0/24."""
     places = {"subnet": f"10.0.{number}.0/24", "frontend": f"10.0.{number}.10"}
-    return TENANT.format(name=name, default=default, mode=mode, feedback=feedback, **places)
+    return TENANT.format(name=name, default=default, mode=mode, feedback=feedback, more=more, **places)
 
 
 def rules(*lines: str, name: str = "p", tier: str = "tenant", tenants: str = "[acme]", more: str = "") -> str:
@@ -63,6 +66,32 @@ def virtual(name: str, *records: str, owner: str = "v", tenants: str = "[acme]")
     return (
         f"apiVersion: nameward.io/v1\nkind: VirtualName\nmetadata: {{name: {owner}}}\n"
         f"spec:\n  name: {name}\n  tenants: {tenants}\n  records:\n{listed}\n---\n"
+    )
+
+
+def service(
+    name: str = "api",
+    *,
+    tenant: str = "acme",
+    labels: str = "{app: api}",
+    endpoints: str = "[{address: 10.9.0.1}]",
+    exports: str = "[]",
+    more: str = "",
+) -> str:
+    """A Service in flow style."""
+    return (
+        f"apiVersion: nameward.io/v1\nkind: Service\nmetadata: {{name: {name}}}\n"
+        f"spec:\n  tenant: {tenant}\n  labels: {labels}\n  endpoints: {endpoints}\n  exports: {exports}\n  {more}\n---\n"
+    )
+
+
+def discovery(
+    name: str, *, owner: str = "d", tenants: str = "[acme]", selector: str = "{app: api}", more: str = ""
+) -> str:
+    """A DiscoveryRule in flow style."""
+    return (
+        f"apiVersion: nameward.io/v1\nkind: DiscoveryRule\nmetadata: {{name: {owner}}}\n"
+        f'spec:\n  name: "{name}"\n  tenants: {tenants}\n  selector: {selector}\n  {more}\n---\n'
     )
 
 
