@@ -120,6 +120,7 @@ class Response:
     born: float | None = None
     valid_until: float = inf
     asked: int = 0
+    truncated: bool = False
 
     @property
     def until(self) -> float:

@@ -32,6 +32,10 @@ class NameIndex(Protocol[T_co]):
 class NameSet(Protocol):
     """Names that belong together; see policy/domain_sets.py. Falsy when empty."""
 
+    @property
+    def rpz(self) -> Any:  # noqa: ANN401 - what policy/rpz.py asks; opaque to everyone else
+        """The response policy zone it is, None if it is none."""
+
     def holds(self, names: list[str]) -> bool:
         """Whether a name, given as its suffixes, is in it."""
 

@@ -176,7 +176,7 @@ def encode_response(query: Query, response: Response, *, now: float, limit: int)
     if len(body) > room:
         # RFC 2181 section 9: leaving out additional records alone is no truncation.
         body, additional = body[: response.ends[1]], 0
-    if len(body) > room:
+    if len(body) > room or response.truncated:
         body, answers, authority, flags = b"", 0, 0, flags | TC
     counts = (1 if query.question else 0, answers, authority, additional + bool(opt))
     return _header.pack(query.id, flags, *counts) + query.question + body + opt

@@ -14,6 +14,10 @@ from resolver.query import Query, Record, Response
 
 _HINFO = b"\x07RFC8482\x00"
 _HINFO_TTL = 3600
+_EMPTY = {
+    "drop": (Rcode.REFUSED, "none"), "refused": (Rcode.REFUSED, "policy"), "truncated": (Rcode.NOERROR, "policy"),
+}  # fmt: skip
+"""Forms without a record: response code and source."""
 
 
 def answer_by_policy(query: Query, decision: Decision, form: AnswerForm) -> Response | Alias:
@@ -26,26 +30,26 @@ def answer_by_policy(query: Query, decision: Decision, form: AnswerForm) -> Resp
 
 
 def _answer(query: Query, form: AnswerForm) -> Response | Alias:
-    if form.form == "drop":
-        return Response(Rcode.REFUSED, "none")
-    if form.form == "refused":
-        return Response(Rcode.REFUSED, "policy")
+    if empty := _EMPTY.get(form.form):
+        rcode, source = empty
+        return Response(rcode, source, truncated=form.form == "truncated")
     if form.form == "cname":
         record = Record(query.qname, "CNAME", absolute(form.target), form.ttl)
         if query.qtype_name == "CNAME":
             return positive("policy", [(QNAME_POINTER, record)])
         return Alias(((QNAME_POINTER, record),), form.target, "policy")
-    if form.form == "addresses" and (addresses := _family(form.addresses, query.qtype_name)):
-        records = [Record(query.qname, query.qtype_name, address, form.ttl) for address in addresses]
+    if data := _data(form, query.qtype_name):
+        records = [Record(query.qname, query.qtype_name, item, form.ttl) for item in data]
         return positive("policy", [(QNAME_POINTER, record) for record in records])
     # A sinkhole has nothing to say to other types: NODATA, or the client would look elsewhere.
     return negative("policy", Rcode.NXDOMAIN if form.form == "nxdomain" else Rcode.NOERROR, query, form.ttl)
 
 
-def _family(addresses: tuple[str, ...], qtype: str) -> list[str]:
-    if qtype not in {"A", "AAAA"}:
-        return []
-    return [address for address in addresses if (":" in address) == (qtype == "AAAA")]
+def _data(form: AnswerForm, qtype: str) -> list[str]:
+    """Data of the records of this type that a form holds."""
+    if qtype in {"A", "AAAA"} and form.addresses:
+        return [address for address in form.addresses if (":" in address) == (qtype == "AAAA")]
+    return [data for kind, data in form.records if kind == qtype]
 
 
 def minimal_any(query: Query) -> Response:

@@ -6,7 +6,7 @@ the object out of force: a policy for two tenants must not fall because one of t
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from resolver.policy.address_names import used_up
@@ -44,7 +44,7 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ra
     ranges: of virtual addresses.
     """
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
-    sets = {parts.name for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
+    sets = {parts.name: parts for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
     yield None
     yield from _claims(objects)
     yield None
@@ -94,17 +94,25 @@ def _unknown_tenants(key: str, names: Iterable[str], tenants: Mapping[str, Tenan
             yield Problem(key, f"spec.tenants[{place}]", f"there is no tenant {name!r}", dangling=True)
 
 
-def _unknown_sets(key: str, obj: DNSPolicy | EgressRule, sets: Container[str]) -> Iterator[Problem]:
+def _unknown_sets(
+    key: str, obj: DNSPolicy | EgressRule, sets: Mapping[str, DomainSetEntry]
+) -> Iterator[Problem]:
+    zoned: set[str] = set()
     if isinstance(obj, EgressRule):
         named = [("spec.domainSets", obj.spec.domain_sets)]
     else:
         matches = [(f"spec.rules[{place}].match", rule.match) for place, rule in enumerate(obj.spec.rules)]
         named = [(f"{at}.domainSets", match.domain_sets) for at, match in matches if match.domain_sets]
+        rules = enumerate(obj.spec.rules)
+        zoned = {f"spec.rules[{place}].match.domainSets" for place, rule in rules if rule.action == "rpz"}
         named += [(f"{at}.notDomainSets", match.not_domain_sets) for at, match in matches if match.not_domain_sets]
     for path, names in named:
         for place, name in enumerate(names):
             if name not in sets:
                 yield Problem(key, f"{path}[{place}]", f"there is no DomainSet {name!r}", dangling=True)
+            elif path in zoned and not sets[name].is_zone:
+                message = f"DomainSet {name!r} is no response policy zone, action rpz passes it over"
+                yield Problem(key, f"{path}[{place}]", message, dangling=True)
 
 
 def _unknown_owners(key: str, service: Service, tenants: Mapping[str, Tenancy]) -> Iterator[Problem]:

@@ -60,6 +60,7 @@ class Decision:
         valid_until: Unix seconds from which the same query may be decided differently under the same policy epoch.
         waiting: rules that the answer is still to be held against (see engine.inspect), opaque to everyone else; empty
             when the verdict stands. While they wait the verdict is allow, so that there is an answer to look at.
+        stream: while they wait: the query came over TCP or TLS, where no answer need be cut off.
     """
 
     verdict: str
@@ -73,6 +74,7 @@ class Decision:
     ede_text: str = ""
     valid_until: float = inf
     waiting: tuple[Any, ...] = ()
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ class DomainSetEntry:
         return self.contents.names.holds(suffixes(qname))
 
     @property
+    def is_zone(self) -> bool:
+        """Whether it is written as a response policy zone, whatever is known of its contents."""
+        return self.rpz is not None or (self.file is not None and self.file.format == "rpz")
+
+    @property
     def rpz(self) -> Zone | None:
         """The response policy zone it is, if it is one."""
         return self.contents.zone

@@ -18,6 +18,7 @@ from resolver.policy.forms import DEFAULT_DENY
 from resolver.policy.on_answer import Answered
 from resolver.policy.patterns import suffixes
 from resolver.policy.rebinding import guarded
+from resolver.policy.rpz_rule import ask_zones
 from resolver.policy.rules import TERMINAL, CompiledRule
 from resolver.policy.signal_match import NEVER, subjects_of
 from resolver.tenants import Asker
@@ -43,7 +44,7 @@ def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float
     rules = [rule for rule in _named(asker, qname, names) if applies(rule, asker, names, qtype_name, transport)]
     if asker.tenant.search:
         rules = _seen_through(rules, asker, qname, qtype_name, transport)
-    walk = _Walk(asker, names, now)
+    walk = _Walk(asker, names, now, stream=transport != "udp")
     decision = walk.run(rules)
     return walk.waiting(decision, rules) if walk.pending else decision
 
@@ -68,7 +69,7 @@ def _named(asker: Asker, qname: str, names: list[str]) -> list[CompiledRule]:
     if overlay and not tenant.exempt.matches(qname):
         found += overlay.walk(names)
     if tenant.rules.by_set:
-        found += [rule for rule in tenant.rules.by_set if in_sets(rule.sets, asker, names)]
+        found += [rule for rule in tenant.rules.by_set if rule.action == "rpz" or in_sets(rule.sets, asker, names)]
     if len(found) > 1:
         found = sorted(dict.fromkeys(found), key=_order)
     return found
@@ -99,11 +100,14 @@ class _Walk:
     """
 
     __slots__ = (
-        "answer", "asker", "audits", "log", "names", "now", "on_answer", "pending", "route", "tags", "valid_until"
+        "answer", "asker", "audits", "log", "names", "now", "on_answer", "pending", "route", "stream", "tags",
+        "valid_until",
     )  # fmt: skip
 
-    def __init__(self, asker: Asker, names: list[str], now: float, answer: Answered | None = None) -> None:
-        self.asker, self.names, self.now, self.answer = asker, names, now, answer
+    def __init__(
+        self, asker: Asker, names: list[str], now: float, answer: Answered | None = None, *, stream: bool
+    ) -> None:
+        self.asker, self.names, self.now, self.answer, self.stream = asker, names, now, answer, stream
         self.audits: list[Audit] = []
         self.tags: list[str] = []
         self.log = False
@@ -115,20 +119,22 @@ class _Walk:
     def run(self, rules: Sequence[CompiledRule]) -> Decision:
         passed = False
         for rule in rules:
-            if rule.expires <= self.now or (passed and rule.tier == "platform"):
+            unwanted = rule.expires <= self.now or (passed and rule.tier == "platform")
+            if unwanted or (rule.conditions is not None and not self._hold(rule, rule.conditions)):
                 continue
-            if rule.conditions is not None and not self._hold(rule, rule.conditions):
+            action, form = (rule.action, rule.form) if rule.action != "rpz" else self._by_zones(rule)
+            if not action:
                 continue
             self._gather(rule)
             if rule.audit:
-                if rule.action not in _MARKING:
-                    self.audits.append(Audit(rule.name, rule.action, rule.tier))
-            elif rule.action in TERMINAL:
-                self.on_answer = rule.conditions is not None and rule.conditions.answer is not None
-                return self._end(rule.action, rule.name, rule.tier, rule.form, rule.name)
-            elif rule.action == "pass":
+                if action not in _MARKING:
+                    self.audits.append(Audit(rule.name, action, rule.tier))
+            elif action in TERMINAL:
+                self.on_answer = rule.looks_at_answer
+                return self._end(action, rule.name, rule.tier, form, rule.name)
+            elif action == "pass":
                 passed = True
-            elif rule.action == "route":
+            elif action == "route":
                 self._routed(rule)
         if self.asker.tenant.default == "allow":
             return self._end("allow", "", "default", None, "")
@@ -153,6 +159,13 @@ class _Walk:
             self.pending.add("log" if rule.audit else rule.action)
             return False
         return conditions.answer.matches(self.answer)
+
+    def _by_zones(self, rule: CompiledRule) -> tuple[str, AnswerForm | None]:
+        """Verdict and form of what a rule's zones say; no verdict where they say nothing, or nothing yet."""
+        zoned = ask_zones(rule, self.asker, self.names, self.answer, stream=self.stream)
+        if zoned.waits:
+            self.pending |= {"log"} if rule.audit else TERMINAL
+        return zoned.verdict, zoned.form
 
     def _gather(self, rule: CompiledRule) -> None:
         """Marks. To log is what audit mode is for, so `log` holds there too."""
@@ -179,10 +192,11 @@ class _Walk:
     def waiting(self, decision: Decision, rules: list[CompiledRule]) -> Decision:
         """The decision with the rules that the answer is still to be held against, unless they cannot change it."""
         if decision.form is None:
-            return replace(decision, waiting=tuple(rules))
+            return replace(decision, waiting=tuple(rules), stream=self.stream)
         if self.pending.isdisjoint(_TURNING[decision.verdict]):
             return decision
-        return Decision("allow", route=decision.route, valid_until=decision.valid_until, waiting=tuple(rules))
+        route, until = decision.route, decision.valid_until
+        return Decision("allow", route=route, valid_until=until, waiting=tuple(rules), stream=self.stream)
 
 
 def inspect(asker: Asker, decision: Decision, qname: str, answer: Answered, now: float) -> Decision:
@@ -196,7 +210,7 @@ def inspect(asker: Asker, decision: Decision, qname: str, answer: Answered, now:
         now: Unix seconds.
     """
     if decision.waiting:
-        walk = _Walk(asker, suffixes(qname), now, answer)
+        walk = _Walk(asker, suffixes(qname), now, answer, stream=decision.stream)
         decision = replace(walk.run(decision.waiting), route=decision.route)
     return guarded(asker.tenant, qname, answer, decision) if decision.form is None else decision
 
@@ -209,6 +223,6 @@ def inspect_failure(asker: Asker, decision: Decision, qname: str, answer: Answer
     """
     if not decision.waiting:
         return decision
-    walk = _Walk(asker, suffixes(qname), now, answer)
+    walk = _Walk(asker, suffixes(qname), now, answer, stream=decision.stream)
     decision = replace(walk.run(decision.waiting), route=decision.route)
     return decision if walk.on_answer else replace(decision, form=None, ede_text="")

@@ -13,6 +13,7 @@ from resolver.policy.engine import in_sets
 from resolver.policy.on_answer import Answered
 from resolver.policy.patterns import suffixes
 from resolver.policy.rebinding import RULE, TIER, Guard, inside
+from resolver.policy.rpz_rule import ask_zones
 from resolver.policy.rules import TERMINAL, CompiledRule
 from resolver.policy.signal_match import NEVER, subjects_of
 from resolver.tenants import Asker
@@ -46,7 +47,7 @@ def explain(asked: Asked, decision: Decision) -> list[Considered]:
         story.append(line)
         if line.outcome == "pass":
             passed = rule.name
-        if line.matched and not rule.audit and rule.action in TERMINAL:
+        if line.matched and not rule.audit and (rule.action in TERMINAL or rule.action == "rpz"):
             decided = rule.name
     story += [_default(asked.asker, decided), *_guard(asked, decision)]
     if decision.form is not None and asked.answer is None:
@@ -70,7 +71,19 @@ def _considered(rule: CompiledRule, asked: Asked, decided: str, passed: str) -> 
     test = rule.conditions.answer if rule.conditions else None
     if test is not None and asked.answer is None:
         return _line(rule.name, rule.tier, f"waits for the answer: {test.told()}", "waits")
-    return _line(rule.name, rule.tier, "; ".join(_reasons(rule, asked)), _outcome(rule, asked.asker))
+    if rule.action == "rpz":
+        return _by_zones(rule, asked)
+    return _line(rule.name, rule.tier, "; ".join(_reasons(rule, asked)), _outcome(rule, rule.action, asked.asker))
+
+
+def _by_zones(rule: CompiledRule, asked: Asked) -> Considered:
+    """A rule that does what zones say."""
+    names, stream = suffixes(asked.qname), asked.transport != "udp"
+    zoned = ask_zones(rule, asked.asker, names, asked.answer, stream=stream)
+    if zoned.waits:
+        return _line(rule.name, rule.tier, f"waits for the answer: {zoned.why}", "waits")
+    outcome = _outcome(rule, zoned.verdict, asked.asker) if zoned.verdict else "skip"
+    return _line(rule.name, rule.tier, f"{zoned.verdict}: {zoned.why}" if zoned.verdict else zoned.why, outcome)
 
 
 def _seen_through(rule: CompiledRule, asked: Asked) -> Asked:
@@ -82,12 +95,12 @@ def _seen_through(rule: CompiledRule, asked: Asked) -> Asked:
     return next((form for form in forms if not any(_obstacles(rule, form))), asked)
 
 
-def _outcome(rule: CompiledRule, asker: Asker) -> str:
+def _outcome(rule: CompiledRule, action: str, asker: Asker) -> str:
     if rule.audit:
         return "audit"
-    if rule.action in TERMINAL:
-        return "audit" if asker.tenant.mode == "audit" and rule.action != "allow" else "verdict"
-    return "pass" if rule.action == "pass" else "continue"
+    if action in TERMINAL:
+        return "audit" if asker.tenant.mode == "audit" and action != "allow" else "verdict"
+    return "pass" if action == "pass" else "continue"
 
 
 def _default(asker: Asker, decided: str) -> Considered:
@@ -119,7 +132,7 @@ def _obstacles(rule: CompiledRule, asked: Asked) -> Iterator[str]:
     asker, qname, names = asked.asker, asked.qname, suffixes(asked.qname)
     if rule.tier == "overlay" and asker.tenant.exempt.matches(qname):
         yield f"{qname} is exempt from feedback"
-    if rule.patterns or rule.sets:
+    if (rule.patterns or rule.sets) and rule.action != "rpz":
         yield from _name_obstacles(rule, asker, names)
     if rule.excluded is not None and rule.excluded.holds(names):
         yield f"{qname} is excluded by 'not'"

@@ -56,6 +56,11 @@ class CompiledRule:
     audit: bool = False
     expires: float = inf
 
+    @property
+    def looks_at_answer(self) -> bool:
+        """Whether it may have waited for the answer; its verdict stands then even if no answer could be had."""
+        return self.action == "rpz" or (self.conditions is not None and self.conditions.answer is not None)
+
 
 def compile_policy_rules(policy: DNSPolicy, report: Report) -> tuple[CompiledRule, ...]:
     """Rules of one DNSPolicy, in order."""
@@ -108,6 +113,8 @@ def _check_action(rule: Rule, tier: str, report: Report) -> None:
         report(".route", f"only action route takes an upstream group, this rule's action is {rule.action}")
     if rule.action == "rpz" and not rule.match.domain_sets:
         report(".match.domainSets", "action rpz does what zones say, expected the domain sets that hold them")
+    if rule.action == "rpz" and rule.match.qname:
+        report(".match.qname", "action rpz takes names from its zones, expected domainSets alone")
 
 
 def _check_names(match: RuleMatch, report: Report) -> None:
