@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Literal, TypeVar
 
-from resolver.policy.addresses import Address, Claim, Ranges, allocate
+from resolver.policy.addresses import Address, Claim, Ranges, allocating
+from resolver.policy.steps import Steps, slices
 from resolver.tenants import VirtualEntry
 from schemas.objects import PolicyObject, VirtualAddress, VirtualName, VirtualRecord
 
@@ -31,10 +32,12 @@ def _claim(obj: VirtualName) -> Claim:
     return Claim(obj.metadata.name, created.timestamp() if created else inf, fixed, tuple(address.families))
 
 
-def used_up(objects: Mapping[str, PolicyObject], ranges: Ranges) -> Iterator[tuple[str, str, str]]:
-    """Key, key path and message for every family in which an object gets no address."""
+def used_up(objects: Mapping[str, PolicyObject], ranges: Ranges) -> Iterator[tuple[str, str, str] | None]:
+    """Key, key path and message for every family in which an object gets no address; None between slices."""
     claims = claims_of(objects.values())
-    given = allocate(claims, ranges) if claims else {}
+    if not claims:
+        return
+    given = yield from allocating(claims, ranges)
     for key, obj in objects.items():
         if isinstance(obj, VirtualName) and obj.spec.address is not None:
             families, got = obj.spec.address.families, given[obj.metadata.name]
@@ -52,23 +55,34 @@ class Settlement:
 
     def settle(
         self, objects: Mapping[str, tuple[PolicyObject, T]], ranges: Ranges
-    ) -> Mapping[str, tuple[PolicyObject, T | VirtualEntry]]:
-        """The same objects, the entries of those with an address replaced by ones that have it, and reverse names."""
+    ) -> Steps[Mapping[str, tuple[PolicyObject, T | VirtualEntry]]]:
+        """The same objects, the entries of those with an address replaced by ones that have it, and reverse names.
+
+        In slices.
+        """
         claims = claims_of(obj for obj, _ in objects.values())
         if not claims:
             self.made.clear()
             return dict(objects)
-        given = allocate(claims, ranges)
-        made = {}
-        for key, (obj, parts) in objects.items():
-            if isinstance(obj, VirtualName) and obj.spec.address is not None and isinstance(parts, VirtualEntry):
-                addresses = given[obj.metadata.name]
-                known = self.made.get(key)
-                if known is None or known[:2] != (obj, addresses):
-                    known = obj, addresses, _entry(parts, [address for address in addresses if address is not None])
-                made[key] = known
+        given = yield from allocating(claims, ranges)
+        made: dict[str, tuple[object, tuple[Address | None, ...], VirtualEntry]] = {}
+        settled: dict[str, tuple[PolicyObject, T | VirtualEntry]] = dict(objects)
+        for part in slices(objects.items()):
+            yield
+            for key, (obj, entry) in part:
+                if isinstance(obj, VirtualName) and obj.spec.address is not None and isinstance(entry, VirtualEntry):
+                    made[key] = self._made(key, obj, entry, given[obj.metadata.name])
+                    settled[key] = obj, made[key][2]
         self.made = made
-        return {key: (obj, made[key][2] if key in made else parts) for key, (obj, parts) in objects.items()}
+        return settled
+
+    def _made(
+        self, key: str, obj: VirtualName, entry: VirtualEntry, addresses: tuple[Address | None, ...]
+    ) -> tuple[object, tuple[Address | None, ...], VirtualEntry]:
+        known = self.made.get(key)
+        if known is not None and known[0] is obj and known[1] == addresses:
+            return known
+        return obj, addresses, _entry(entry, [address for address in addresses if address is not None])
 
 
 def _entry(entry: VirtualEntry, addresses: list[Address]) -> VirtualEntry:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from math import gcd
 from typing import NamedTuple
 
 from resolver.policy.reading import Report
+from resolver.policy.steps import Steps, finish, slices
 from resolver.tenants import Network
 from schemas.objects import VirtualAddress
 
@@ -90,10 +92,20 @@ def check_address(address: VirtualAddress, report: Report) -> None:
 
 def allocate(claims: Iterable[Claim], ranges: Ranges) -> dict[str, tuple[Address | None, ...]]:
     """Addresses by owner: those fixed, then one for each family asked for; None where its range is used up."""
+    return finish(allocating(claims, ranges))
+
+
+def allocating(claims: Iterable[Claim], ranges: Ranges) -> Steps[dict[str, tuple[Address | None, ...]]]:
+    """The same in slices."""
     ordered = sorted(claims, key=lambda claim: (claim.created, claim.owner))
     taken = {address for claim in ordered for address in claim.fixed}
     pools = {family: _Pool(family, getattr(ranges, family), taken) for family in _FAMILY.values()}
-    return {of.owner: (*of.fixed, *(pools[family].take(of.owner) for family in of.families)) for of in ordered}
+    given: dict[str, tuple[Address | None, ...]] = {}
+    for part in slices(ordered):
+        yield
+        for of in part:
+            given[of.owner] = (*of.fixed, *(pools[family].take(of.owner) for family in of.families))
+    return given
 
 
 class _Pool:
@@ -110,11 +122,18 @@ class _Pool:
         """The first address on the owner's own way through the range that nobody before it has."""
         if len(self._taken) >= self._size:
             return None
-        digest = blake2b(f"{self._family} {owner}".encode(), digest_size=32).digest()
-        slot, step = (int.from_bytes(half, "big") % self._size for half in (digest[:16], digest[16:]))
-        while gcd(step, self._size) != 1:  # a step without a common divisor comes by every address once
-            step += 1
+        slot, step = _way(self._family, owner, self._size)
         while slot in self._taken:
             slot = (slot + step) % self._size
         self._taken.add(slot)
         return self._network[slot + 1]
+
+
+@lru_cache(maxsize=65536)
+def _way(family: str, owner: str, size: int) -> tuple[int, int]:
+    """Where an owner begins in a range of this size, and by which steps it goes on: it comes by every address once."""
+    digest = blake2b(f"{family} {owner}".encode(), digest_size=32).digest()
+    slot, step = (int.from_bytes(half, "big") % size for half in (digest[:16], digest[16:]))
+    while gcd(step, size) != 1:
+        step += 1
+    return slot, step

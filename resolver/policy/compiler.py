@@ -188,7 +188,7 @@ def compiling(
             raise PolicyError(problems)
         parts = {key: memo.parts[key][:2] for key in objects}
         yield
-        settled = memo.settlement.settle(parts, memo.ranges)
+        settled = yield from memo.settlement.settle(parts, memo.ranges)
         yield
         memo.last = (objects, (yield from sort_objects(settled)))
     sorted_objects = memo.last[1]

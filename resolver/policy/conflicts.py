@@ -64,7 +64,8 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ra
     yield None
     yield from _same_names(objects)
     yield None
-    yield from (Problem(*problem) for problem in used_up({key: obj for key, (obj, _) in objects.items()}, ranges))
+    for problem in used_up({key: obj for key, (obj, _) in objects.items()}, ranges):
+        yield problem and Problem(*problem)
 
 
 def _claims(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Iterator[Problem | None]:
