@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("compose.policy_apply:apply_command", "Put documents in force."),
     "get": ("compose.policy_get:get_command", "Show objects."),
     "delete": ("compose.policy_apply:delete_command", "Delete an object."),
+    "replay": ("compose.policy_replay:replay_command", "Tell which real queries a change would decide differently."),
     "export": ("compose.policy_export:export_command", "Write policy in the words of other programs."),
 }
 """name -> (module:attribute, what it does); a module is imported when its command is called"""
@@ -20,4 +21,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 @click.group("policy", cls=LazyGroup, table=COMMANDS)
 def policy() -> None:
-    """Work with policy objects: validate, diff, sync, apply, get, delete, export."""
+    """Work with policy objects: validate, diff, sync, apply, get, delete, replay, export."""
