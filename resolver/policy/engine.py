@@ -155,6 +155,8 @@ class _Walk:
             self.valid_until = min(self.valid_until, expires)
         if conditions.answer is None:
             return True
+        # Whether an answer is waited for hangs on this rule, be it that the answer is not what it looks for.
+        self.valid_until = min(self.valid_until, rule.expires)
         if self.answer is None:
             self.pending.add("log" if rule.audit else rule.action)
             return False
@@ -163,6 +165,7 @@ class _Walk:
     def _by_zones(self, rule: CompiledRule) -> tuple[str, AnswerForm | None]:
         """Verdict and form of what a rule's zones say; no verdict where they say nothing, or nothing yet."""
         zoned = ask_zones(rule, self.asker, self.names, self.answer, stream=self.stream)
+        self.valid_until = min(self.valid_until, rule.expires)  # the zones may wait for the answer, see _hold
         if zoned.waits:
             self.pending |= {"log"} if rule.audit else TERMINAL
         return zoned.verdict, zoned.form
@@ -198,6 +201,11 @@ class _Walk:
         route, until = decision.route, decision.valid_until
         return Decision("allow", route=route, valid_until=until, waiting=tuple(rules), stream=self.stream)
 
+    def again(self, decision: Decision) -> Decision:
+        """The decision with the answer known; good no longer than the one to wait for it, and with that one's route."""
+        found = self.run(decision.waiting)
+        return replace(found, route=decision.route, valid_until=min(found.valid_until, decision.valid_until))
+
 
 def inspect(asker: Asker, decision: Decision, qname: str, answer: Answered, now: float) -> Decision:
     """The decision after seeing the answer: every CNAME hop and address, wherever it came from.
@@ -211,7 +219,7 @@ def inspect(asker: Asker, decision: Decision, qname: str, answer: Answered, now:
     """
     if decision.waiting:
         walk = _Walk(asker, suffixes(qname), now, answer, stream=decision.stream)
-        decision = replace(walk.run(decision.waiting), route=decision.route)
+        decision = walk.again(decision)
     return guarded(asker.tenant, qname, answer, decision) if decision.form is None else decision
 
 
@@ -224,5 +232,5 @@ def inspect_failure(asker: Asker, decision: Decision, qname: str, answer: Answer
     if not decision.waiting:
         return decision
     walk = _Walk(asker, suffixes(qname), now, answer, stream=decision.stream)
-    decision = replace(walk.run(decision.waiting), route=decision.route)
+    decision = walk.again(decision)
     return decision if walk.on_answer else replace(decision, form=None, ede_text="")

@@ -144,6 +144,14 @@ def test_what_rests_on_an_answer_lasts_no_longer_than_it() -> None:
     assert decided(policy, HIT)[1].valid_until == decided(policy, MISS)[1].valid_until == NOW + 300
 
 
+def test_a_rule_that_makes_the_answer_be_waited_for_bounds_the_decision() -> None:
+    """When it ends nothing is waited for any more, so that other rules on the answer have nothing to look at."""
+    lines = (f"name: ok, action: allow, expires: 2027-01-15T08:00:30Z, {ON_ANSWER}", f"name: seen, action: log, {ON_ANSWER}")
+    policy = policy_of(*lines, default="deny")
+    assert decided(policy, MISS)[1].valid_until == NOW + 30
+    assert decided(policy, HIT, now=NOW + 30)[1].tags == ()
+
+
 def test_without_rules_on_answers_nothing_waits() -> None:
     """A decision that no answer can change is the same object after looking at one."""
     before, after = decided(policy_of("name: d, action: deny, match: {qname: [b.test]}"), HIT)
