@@ -25,7 +25,7 @@ from compose.ports import Address
 @click.option(
     "--client", default="", metavar="IP|LABELS", help="Who asks: an address, or labels such as app=frontend,env=prod."
 )
-@click.option("--transport", type=click.Choice(["udp", "tcp"]), default="udp", show_default=True)
+@click.option("--transport", type=click.Choice(["udp", "tcp", "tls", "https"]), default="udp", show_default=True)
 @click.option(
     "--listener", default="", metavar="NAME", help="Listener the query comes in by; the unnamed one by default."
 )

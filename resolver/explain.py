@@ -29,6 +29,7 @@ from resolver.query import Query, Response
 from resolver.tenants import PLAIN, Arrival, Asker, Compiled
 
 _ANY = 255
+_TRANSPORTS = ("udp", "tcp", "tls", "https")
 _KEYS = ("client", "name", "type", "transport", "listener", "tenant")
 _MISSING = rcode_name(Rcode.NXDOMAIN)
 
@@ -82,16 +83,16 @@ def explained(
         caches: what is remembered; nothing is added.
         client: who would ask, see asker_of.
         query: what it would ask.
-        transport: udp or tcp.
+        transport: udp, tcp, tls or https.
         now: Unix seconds.
         arrival: what else is known of the client, such as the listener it would come in by.
         tenant: of the client; where its address says it, it must be this one.
 
     Raises:
-        ValueError: if the client is neither address nor labels, or of another tenant, or the transport neither.
+        ValueError: if the client is neither address nor labels, or of another tenant, or the transport none.
     """
-    if transport not in {"udp", "tcp"}:
-        raise ValueError(f"transport {transport!r} is neither udp nor tcp")
+    if transport not in _TRANSPORTS:
+        raise ValueError(f"transport {transport!r} is none of {', '.join(_TRANSPORTS)}")
     story: dict[str, Any] = {
         "client": client,
         "name": query.qname,
