@@ -9,6 +9,8 @@ need() { # need PROGRAM PACKAGE
 }
 need dig bind9-dnsutils
 need named-checkzone bind9-utils
+need delv bind9-dnsutils
+need dnssec-signzone bind9-utils
 need dnsperf dnsperf
 need dnsdist dnsdist
 need unbound unbound
