@@ -131,12 +131,12 @@ def echo(kind: str) -> Callable[[Path, int], contextlib.AbstractContextManager[i
     return run
 
 
-def ours(kafka: str) -> Callable[[Path, int], contextlib.AbstractContextManager[int]]:
-    """One resolver worker with policy, cache per tenant and publishing to a real broker."""
+def ours(kafka: str, objects: str = _POLICY) -> Callable[[Path, int], contextlib.AbstractContextManager[int]]:
+    """One resolver worker with policy (where `{upstream}` is a port), cache per tenant and publishing to a broker."""
     @contextlib.contextmanager
     def run(directory: Path, upstream: int) -> Iterator[int]:
         port, log, policy = free_port(), directory / "log", directory / "policy.yaml"
-        policy.write_text(_POLICY.format(upstream=upstream))
+        policy.write_text(objects.format(upstream=upstream))
         settings = {"name": "bench", "listen": {"address": "127.0.0.1", "port": port}, "admin": f"unix:{directory}/admin.sock",
                     "kafka": {"bootstrap": kafka}, "directory": str(directory)}
         config = directory / "resolver.yaml"

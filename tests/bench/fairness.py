@@ -1,0 +1,139 @@
+"""What one tenant's flood does to another: a quiet client at a steady rate beside one that sends far too much.
+
+Both ask one worker on one core; generators, authority and broker share the other, so that even a flood the worker
+throws away costs the quiet client something: `flood elsewhere` sends the same to a socket nobody reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose import broker
+from tests import peers
+from tests.bench import contenders
+from tests.bench.contenders import ZONE
+from tests.bench.pinned import OTHER_CORE, free_port, process
+from tests.bench.results import Table, median
+from tests.integration import load
+from tests.resolver.worker import eventually
+
+QUIET_RATE = 2000
+FLOODS = (20_000, 50_000)
+_AHEAD = 1.5
+KINDS = ("cached", "missed", "denied")
+_LIMITS, _NO_LIMITS = "{{queriesPerSecond: 2000, clientQueriesPerSecond: 1000, inFlight: 200}}", "{{}}"
+_POLICY = """
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {{name: quiet}}
+spec: {{default: allow, clients: [{{subnets: [127.0.1.0/24]}}], upstreams: [{{servers: ["udp://127.0.0.1:{upstream}"]}}]}}
+---
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {{name: flood}}
+spec:
+  default: allow
+  clients: [{{subnets: [127.0.2.0/24]}}]
+  upstreams: [{{servers: ["udp://127.0.0.1:{upstream}"]}}]
+  limits: {limits}
+---
+apiVersion: nameward.io/v1
+kind: DNSPolicy
+metadata: {{name: denied}}
+spec: {{tier: platform, rules: [{{name: denied, match: {{qname: [.denied.example]}}, action: deny}}]}}
+"""
+
+
+@dataclass
+class Course:
+    """One worker at a port, the names its quiet client asks, and how often and long everything is measured."""
+
+    port: int
+    names: Path
+    rounds: int
+    seconds: float
+
+    def quiet(self, *options: str) -> load.Report:
+        """The quiet client's run; the core is the generators'."""
+        prefix = (peers.require("taskset"), "-c", str(OTHER_CORE))
+        fixed = ("-c", "1", "-T", "1", "-Q", str(QUIET_RATE), "-t", "1", "-v", *options)
+        return load.start(self.port, self.names, *fixed, client="127.0.1.20", prefix=prefix).finish(within=120)
+
+    def beside(self, rate: int, kind: str, port: int) -> tuple[float, float, float]:
+        """p50 and p99 in ms and the share of lost queries, beside a flood to a port; medians of all rounds."""
+        found = []
+        for _ in range(self.rounds):
+            with flood(port, rate, self.seconds + _AHEAD + 2, kind):
+                time.sleep(_AHEAD)  # the burst that a full bucket lets pass is over
+                report = self.quiet("-l", str(self.seconds))
+            p50, p99 = (report.percentile(share) if report.completed > 1 else math.inf for share in (0.5, 0.99))
+            found.append((p50, p99, report.lost / max(1, report.sent)))
+        return median([p50 for p50, _, _ in found]), median([p99 for _, p99, _ in found]), median([lost for *_, lost in found])
+
+
+@contextlib.contextmanager
+def flood(port: int, rate: int, seconds: float, kind: str) -> Iterator[None]:
+    """The flooding client at work; a rate of 0 is none."""
+    if not rate:
+        yield
+        return
+    script = (sys.executable, str(Path(__file__).with_name("flood.py")))
+    command = (peers.require("taskset"), "-c", str(OTHER_CORE), *script, "127.0.2.20", str(port), str(rate), str(seconds), kind, ZONE)
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+@contextlib.contextmanager
+def kafka(directory: Path) -> Iterator[str]:
+    """The embedded broker, off the core under test."""
+    port = free_port()
+    with process(broker.command(broker.binary(), "127.0.0.1", port), OTHER_CORE, directory / "broker.log"):
+        eventually(lambda: asyncio.run(broker.listens("127.0.0.1", port)))
+        yield f"127.0.0.1:{port}"
+
+
+def measure(rounds: int, seconds: float) -> list[Table]:
+    """One table: with and without limits, by kind and rate of the flood."""
+    table = Table("Fairness: a quiet client beside another tenant's flood",
+                  ("flood, queries/s", "limits", "p50 ms", "p99 ms", "p99 of no flood", "lost"), "python -m tests.bench fairness")
+    with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary, contextlib.ExitStack() as opened:
+        directory = Path(temporary)
+        upstream = opened.enter_context(contenders.authority(directory))
+        bootstrap = opened.enter_context(kafka(directory))
+        nowhere = opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        nowhere.bind(("127.0.0.1", 0))
+        names = load.write_names(directory / "names", [f"n{number}.{ZONE}" for number in range(200)], 20_000)
+        for limits, shown in ((_LIMITS, "yes"), (_NO_LIMITS, "no")):
+            run = contenders.ours(bootstrap, _POLICY.replace("{limits}", limits))
+            with run(contenders.fresh(directory / f"server-{shown}"), upstream) as port:
+                course = Course(port, names, rounds, seconds)
+                course.quiet("-l", "2")
+                _rows(table, course, shown, nowhere.getsockname()[1])
+    table.notes.append(f"The quiet client asks {QUIET_RATE:,} times a second for 200 names; the flood's tenant may ask 2,000 times where it has "
+                       "limits. Flood elsewhere is sent to a socket nobody reads: what sharing a core with the generator costs.")
+    return [table]
+
+
+def _rows(table: Table, course: Course, shown: str, nowhere: int) -> None:
+    floods = [(0, "none", course.port), *((rate, "elsewhere", nowhere) for rate in FLOODS)]
+    floods += [(rate, kind, course.port) for kind in KINDS for rate in FLOODS]
+    base = 0.0
+    for rate, kind, port in floods:
+        p50, p99, lost = course.beside(rate, kind, port)
+        base = base or p99
+        table.add(f"{kind} {rate:,}" if rate else kind, shown, f"{p50:.3f}", f"{p99:.3f}", f"{p99 / base:.2f}", f"{lost:.2%}")
+        print(*table.rows[-1], sep="  ", flush=True)
