@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolver": ("compose.programs:resolver", "Run one resolver worker."),
     "streams": ("compose.programs:streams", "Run one stream processor: analytics or sink."),
     "policy": ("compose.policy_commands:policy", "Validate, diff, apply, get and delete policy objects."),
+    "signal": ("compose.signal_commands:signal", "Tell policy a fact that holds for a while; list those that hold."),
     "explain": ("compose.explain:command", "Tell why a client gets the answer it gets."),
     "schema": ("compose.schema:command", "Print the JSON Schema of policy objects."),
     "tail": ("compose.tail:command", "Show query events as they happen."),

@@ -61,7 +61,7 @@ class SignalBook:
         Raises:
             ValueError: if it makes no sense, saying why; nothing has changed then.
         """
-        _check(signal)
+        check_signal(signal)
         own = self._signals.setdefault(signal.tenant, {})
         key = signal.kind, subject_of(signal.subject)
         before = own.pop(key, None)
@@ -133,7 +133,12 @@ class SignalBook:
         return min((board.earliest for board in self._boards.values()), default=inf)
 
 
-def _check(signal: ContextSignal) -> None:
+def check_signal(signal: ContextSignal) -> None:
+    """Look whether a signal makes sense.
+
+    Raises:
+        ValueError: saying what was expected.
+    """
     for name, longest in _LONGEST.items():
         text: str = getattr(signal, name)
         if len(text) > longest:
