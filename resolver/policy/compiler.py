@@ -21,7 +21,7 @@ from resolver.policy.rules import compile_policy_rules
 from resolver.policy.services import compile_service
 from resolver.policy.set_contents import SetContents
 from resolver.policy.signals import SignalBoard
-from resolver.policy.steps import Steps, finish
+from resolver.policy.steps import Steps, finish, slices
 from resolver.policy.tenancy import compile_tenancy
 from resolver.policy.views import Sorted, Views, sort_objects
 from resolver.policy.virtual import compile_virtual
@@ -108,11 +108,17 @@ def verify(objects: Mapping[str, PolicyObject], memo: Memo | None = None) -> lis
 def verifying(objects: Mapping[str, PolicyObject], memo: Memo) -> Steps[list[Problem]]:
     """The same in slices."""
     yield from memo.look_at(objects)
-    alone = [problem for key in objects for problem in memo.parts[key][2]]
-    wrong = {problem.key for problem in alone}
-    # A tenant that is wrong in itself is still known by name: its mistakes are not those of the policies naming it.
-    known = {key: memo.parts[key][:2] for key in objects if key not in wrong or isinstance(objects[key], Tenant)}
-    problems = alone
+    problems: list[Problem] = []
+    known: dict[str, tuple[PolicyObject, Parts]] = {}
+    for part in slices(objects):
+        yield
+        for key in part:
+            obj, made, wrong_alone = memo.parts[key]
+            problems += wrong_alone
+            # A tenant that is wrong in itself is still known by name: its mistakes are not those of policies naming it.
+            if not wrong_alone or isinstance(obj, Tenant):
+                known[key] = obj, made
+    wrong = {problem.key for problem in problems}
     yield
     for problem in find_conflicts(known, memo.ranges):
         if problem is None:

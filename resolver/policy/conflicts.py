@@ -44,6 +44,7 @@ def find_conflicts(objects: Mapping[str, tuple[PolicyObject, Parts]], ranges: Ra
     ranges: of virtual addresses.
     """
     tenants = {obj.metadata.name: parts for obj, parts in objects.values() if isinstance(parts, Tenancy)}
+    yield None
     sets = {parts.name: parts for _, parts in objects.values() if isinstance(parts, DomainSetEntry)}
     yield None
     yield from _claims(objects)

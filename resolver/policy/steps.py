@@ -13,7 +13,7 @@ from typing import TypeVar
 T = TypeVar("T")
 Steps = Generator[None, None, T]
 """Work that stops between its slices and returns its result at the end."""
-SLICE = 512
+SLICE = 256
 """How many objects, rules or tenants make a slice: a few milliseconds at most."""
 
 
