@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from resolver.explain import explained, question
 from tests.resolver.path import POLICY, Path, ask, ede_of, texts
+from tests.resolver.policy.written import discovery, service
 
 SEARCHING = """
 apiVersion: nameward.io/v1
@@ -314,3 +315,12 @@ async def test_as_a_stub_resolver_would(name: str, search: list[str], ndots: int
         assert answer.header.rcode == (0 if found else 3)
         assert [str(record.rdata) for record in answer.rr if record.rtype == 1] == ([addresses[found]] if found else [])
         assert all(str(record.rname) in {f"{name}.", f"{found}."} for record in answer.rr)
+
+
+async def test_services_are_found_by_short_names() -> None:
+    """A discovered name is found by way of the list like any other, for the client that asks."""
+    resolver = path("svc.acme")
+    resolver.apply((service("api", labels="{app: api}", endpoints="[{address: 10.9.0.1}]") + discovery("{app}.svc.acme", selector="{app: '${name.app}'}")).removesuffix("---\n"))
+    assert texts((await resolver.get("api")).rr) == ["api. 30 CNAME api.svc.acme.", "api.svc.acme. 5 A 10.9.0.1"]
+    assert (await resolver.get("apx")).header.rcode == 3
+    assert resolver.events[0].answer_source == "discovery"
