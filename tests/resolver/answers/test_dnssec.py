@@ -31,12 +31,22 @@ def zone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield made
 
 
+async def on_one_port(path: Resolver) -> tuple[Served, socket.socket]:
+    """A UDP listener, and a TCP socket on its port: one that is free for UDP may be taken for TCP."""
+    while True:
+        made = Served(path)
+        try:
+            return made, bind_tcp("127.0.0.1", made.port)
+        except OSError:
+            await made.listener.close()
+
+
 @pytest.fixture
 async def served(zone: SignedZone) -> AsyncIterator[Served]:
     """Us, in front of it, over UDP and TCP (by which delv asks where a DNAME is in the answer)."""
     path = Resolver(f"udp://127.0.0.1:{zone.port}", timeout=2000)
-    made = Served(path)
-    stream = StreamListener(bind_tcp("127.0.0.1", made.port), path.handler.handle, path.clock, StreamLimits())
+    made, bound = await on_one_port(path)
+    stream = StreamListener(bound, path.handler.handle, path.clock, StreamLimits())
     await stream.start()
     yield made
     await asyncio.gather(made.listener.close(), stream.close())
