@@ -84,6 +84,7 @@ def by_files(files: tuple[Path, ...], asked: dict[str, str]) -> dict[str, Any]:
     from resolver.cache import Caches
     from resolver.explain import explained_request
     from resolver.policy.compiler import PolicyError, compile_policy
+    from schemas.objects import DomainSet
 
     documents = read_files(files)
     check_alone(documents)
@@ -91,9 +92,13 @@ def by_files(files: tuple[Path, ...], asked: dict[str, str]) -> dict[str, Any]:
     now = time.time()
     try:
         compiled = compile_policy(objects, {}, now=now, version="of these files", epoch=0)
-        return explained_request(compiled, Caches(1), asked, now)
+        story = explained_request(compiled, Caches(1), asked, now)
     except (PolicyError, ValueError) as error:
         raise Failure(str(error)) from error
+    elsewhere = [obj.metadata.name for obj in objects.values() if isinstance(obj, DomainSet) and obj.spec.file]
+    if elsewhere:
+        story["notes"] = [f"sets in files of the resolver's host were taken as empty: {', '.join(elsewhere)}"]
+    return story
 
 
 def by_resolver(admin: Address, asked: dict[str, str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ async def change(bootstrap: str, plan: Plan, versions: Mapping[str, str] | None 
         present = await read_present(bootstrap, versions)
         changes = await asyncio.to_thread(plan, present)
         held.still()
-        return Done(present, changes, await publish(bootstrap, changes, me()) if changes else present.end)
+        return Done(present, changes, await publish(held.producer, changes, me()) if changes else present.end)
 
 
 def planned(documents: Sequence[Document], present: Present, gone: Sequence[str] = ()) -> Changes:

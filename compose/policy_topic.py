@@ -151,26 +151,25 @@ def _take(present: Present, record: ConsumerRecord, versions: Mapping[str, str])
         present.earlier[key, versions[key]] = obj
 
 
-async def publish(bootstrap: str, changes: Mapping[str, PolicyObject | None], who: str) -> int:
+async def publish(producer: AIOKafkaProducer, changes: Mapping[str, PolicyObject | None], who: str) -> int:
     """Write objects, and tombstones for None; returns the offset behind the last.
 
     Args:
-        bootstrap: host:port of the broker.
+        producer: see producing.
         changes: by key.
         who: is said beside each record.
 
     Raises:
-        Failure: if the broker does not take them.
+        KafkaError: if the broker does not take them.
     """
-    async with producing(bootstrap) as producer:
-        headers = [(_BY, who.encode())]
-        sent = [
-            await producer.send(
-                OBJECTS.name, encode_object(obj) if obj else None, key=key.encode(), partition=0, headers=headers
-            )
-            for key, obj in changes.items()
-        ]
-        return max([record.offset + 1 for record in await asyncio.gather(*sent)], default=0)
+    headers = [(_BY, who.encode())]
+    sent = [
+        await producer.send(
+            OBJECTS.name, encode_object(obj) if obj else None, key=key.encode(), partition=0, headers=headers
+        )
+        for key, obj in changes.items()
+    ]
+    return max([record.offset + 1 for record in await asyncio.gather(*sent)], default=0)
 
 
 @dataclass(slots=True)

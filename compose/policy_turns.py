@@ -65,6 +65,8 @@ class Queue:
         first = self.first
         if turn.state == "claimed":
             self.claims.setdefault(turn.claim, turn)
+        elif turn.state == "held" and turn.claim not in self.claims:  # claimed longer ago than was read
+            self.claims = {turn.claim: turn, **self.claims}
         elif turn.state == "released":
             self.claims.pop(turn.claim, None)
         if self.first != first or turn.claim == first:
@@ -75,6 +77,7 @@ class Queue:
 class Held:
     """A turn that one has; signed: monotonic seconds of the last sign of life that the broker has."""
 
+    producer: AIOKafkaProducer
     signed: float
 
     def still(self) -> None:
@@ -124,9 +127,8 @@ async def _wait(
     while queue.first != claim:
         now = time.monotonic()
         if now > deadline:
-            raise Failure(
-                f"{queue.claims[queue.first].who} and others kept writing policy for {patience_s:g} s: try again"
-            )
+            who = queue.claims[queue.first].who if queue.first else "nobody who could be seen"
+            raise Failure(f"the turn to write policy did not come within {patience_s:g} s, {who} had it: try again")
         if queue.first and now - queue.heard > SILENCE_S:
             await _say(producer, queue.first, "released", me())
         for record in (await consumer.getmany(timeout_ms=100)).get(partition, []):
@@ -141,7 +143,7 @@ def _hear(queue: Queue, value: bytes | None) -> None:
 @asynccontextmanager
 async def _signing(producer: AIOKafkaProducer, claim: str, who: str) -> AsyncIterator[Held]:
     """Signs of life for the time of the block."""
-    held = Held(time.monotonic())
+    held = Held(producer, time.monotonic())
 
     async def sign() -> None:
         while True:

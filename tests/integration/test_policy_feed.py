@@ -182,8 +182,11 @@ async def test_what_get_shows_can_be_applied_again(node: EmbeddedBroker | Apache
         shown = await nameward("get", *arguments, *where)
         documents, errors = read_documents(shown.stdout, "shown")
         assert (errors, bool(documents)) == ([], True)
-        present = await read_present(node.bootstrap)
-        assert all(present.objects[document.key] == document.obj for document in documents)
+        assert all(document.obj.metadata.resource_version for document in documents)
+        again = tmp_path / "again.yaml"
+        again.write_text(shown.stdout)
+        applied = await nameward("apply", again, *where, "--timeout", "0")
+        assert (applied.exit_code, applied.stdout.count("unchanged")) == (0, len(documents)), applied.output
     table = await nameward("get", *where)
     assert all(word in table.stdout for word in ("Tenant", "acme", "DNSPolicy", "tier tenant"))
     missing = await nameward("get", "Tenant", "nobody", *where)
