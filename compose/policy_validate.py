@@ -17,6 +17,7 @@ from compose.options import kafka_of
 from compose.policy_doubts import Doubt, doubts
 from compose.policy_files import look_at, merged, problems_alone, problems_together, whole
 from compose.policy_options import count, echo_json, files_argument, json_option, kafka_option
+from compose.policy_set_files import troubles
 from compose.policy_topic import read_present
 from resolver.policy.compiler import Problem
 from schemas.documents import Document, DocumentError
@@ -50,14 +51,16 @@ def validate_command(
 ) -> None:
     """Check documents without changing anything; offline unless --against broker is given.
 
-    Errors are what apply would refuse. Warnings are rules that an earlier rule shadows or that have expired, and
-    objects nobody can come to. Status 1 if there are errors, and with --strict if there are warnings.
+    Errors are what apply would refuse. Warnings are rules that an earlier rule shadows or that have expired, objects
+    nobody can come to, and wrong lines in files of domain sets that are at hand. Status 1 if there are errors, and
+    with --strict if there are warnings.
     """
     documents, wrong = look_at(files)
     if not documents and not wrong:
         raise Failure(f"there is no object in {', '.join(map(str, files))}")
     present = asyncio.run(read_present(kafka_of(directory, kafka))).objects if against else None
     findings = [_of_document(error) for error in wrong] or found(documents, present, datetime.now(UTC))
+    findings += [_of_file(*trouble) for trouble in troubles(documents, directory)]
     failing = [finding for finding in findings if finding.level == "error" or (strict and finding.level == "warning")]
     if as_json:
         echo_json({"valid": not failing, "objects": len(documents), "findings": findings})
@@ -101,6 +104,10 @@ def _of_problem(
 
 def _of_doubt(doubt: Doubt, document: Document) -> Finding:
     return _placed(doubt.level, document, doubt.key, doubt.path, doubt.message)
+
+
+def _of_file(document: Document, message: str, wrong: bool) -> Finding:  # noqa: FBT001 - as troubles says it
+    return _placed("warning" if wrong else "note", document, document.key, "spec.file.path", message)
 
 
 def _placed(

@@ -1,0 +1,41 @@
+"""Files of domain sets that lie at hand, looked into as a resolver would: which of their lines are wrong.
+
+A file is looked for below the stack's directory of such files and beside the document that names it; one that is in
+neither place may well lie on the resolvers' hosts. This module must not know commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from resolver.policy.set_contents import build_index, open_index
+from resolver.set_place import PlaceError, Places
+from schemas.documents import Document
+from schemas.objects import DomainSet, SetFile
+
+
+def troubles(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, str, bool]]:
+    """Each set of a file with what is to be said of the file; and whether it was looked into, so that this is wrong.
+
+    Args:
+        documents: of any kind.
+        stack: directory of the stack.
+    """
+    for document in documents:
+        if isinstance(document.obj, DomainSet) and (file := document.obj.spec.file) is not None:
+            content = _content(file, (stack / "domain-sets", Path(document.file).parent))
+            if content is None:
+                yield document, f"{file.path} is not at hand, its lines are not checked here", False
+            else:
+                read = open_index(b"".join(build_index(content, file.format)), file.path)
+                yield from ((document, trouble, True) for trouble in read.troubles)
+
+
+def _content(file: SetFile, roots: Iterable[Path]) -> bytes | None:
+    for root in roots:
+        try:
+            return Places(root, root).look(file).path.read_bytes()
+        except (PlaceError, OSError):
+            continue
+    return None
