@@ -12,7 +12,7 @@ from resolver.answers.discovery import answer_discovery
 from resolver.answers.local import Alias, negative
 from resolver.answers.virtual import MAX_ALIASES, NEGATIVE_TTL, answer_virtual, too_many_aliases
 from resolver.chain import flatten, prepend
-from resolver.errors import Rcode
+from resolver.errors import Rcode, ResponseError, UpstreamError
 from resolver.names import name_wire
 from resolver.policy.targets import Draw
 from resolver.query import Query, Response
@@ -42,7 +42,17 @@ class Lookup:
         )
 
     def arrive(self, answer: Response, now: float) -> Response:
-        """The answer to the client's own question: the way, then what was found at its end. `now`: Unix seconds."""
+        """The answer to the client's own question: the way, then what was found at its end. `now`: Unix seconds.
+
+        Raises:
+            UpstreamError: if what was found holds names that cannot be read.
+        """
+        try:
+            return self._arrive(answer, now)
+        except ResponseError as error:
+            raise UpstreamError(str(error), upstream=answer.upstream, elapsed_us=answer.upstream_us) from error
+
+    def _arrive(self, answer: Response, now: float) -> Response:
         for alias, query, question in reversed(self.steps):
             if alias.flat < 0:
                 answer = prepend(alias.chain, question, answer, now)

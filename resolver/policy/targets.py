@@ -151,13 +151,13 @@ def weighed(entry: VirtualEntry, asker: Asker, now: float) -> list[dict[str, Any
             "zone": target.zone,
             "share": round((target.weight or 1) / total, 4) if target in steps.near else 0.0,
             "chosen": target is chosen,
-            "why": "; ".join(_reasons(target, asker, steps, sticky=entry.sticky)),
+            "why": "; ".join(_reasons(target, asker, steps, chosen=target is chosen, sticky=entry.sticky)),
         }
         for target in entry.targets
     ]
 
 
-def _reasons(target: Target, asker: Asker, steps: _Steps, *, sticky: bool) -> Iterator[str]:
+def _reasons(target: Target, asker: Asker, steps: _Steps, *, chosen: bool, sticky: bool) -> Iterator[str]:
     zone = asker.labels.get(_ZONE)
     if target not in steps.mine:
         yield from target.clients.obstacles(asker)
@@ -175,5 +175,7 @@ def _reasons(target: Target, asker: Asker, steps: _Steps, *, sticky: bool) -> It
             yield f"it is in the client's zone {zone!r}"
         if len(steps.near) == 1:
             yield "nothing else is left"
+        elif not sticky:
+            yield "by weight, drawn anew for every query"
         else:
-            yield "by weight, always the same for this client" if sticky else "by weight, drawn anew for every query"
+            yield "by weight, always for this client" if chosen else "by weight this client has another, always"

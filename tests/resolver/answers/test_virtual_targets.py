@@ -259,3 +259,20 @@ async def test_a_public_target_may_not_lead_inside() -> None:
     resolver.upstream.zone = ["one.example.org. 60 IN A 10.0.0.1", "two.example.org. 60 IN A 10.0.0.1"]
     assert (await resolver.get("sticky.internal")).header.rcode == 3
     assert resolver.events[-1].rule == "rebinding-guard"
+
+
+@pytest.mark.parametrize("name", ["flat.internal", "shown.internal", "behind.internal"])
+async def test_hostile_data_of_a_target(name: str) -> None:
+    """Names in a target's data that cannot be read where the answer has to be written anew are a failure of upstream."""
+    resolver = path()
+
+    async def hostile(group: object, message: bytes, *_: object) -> tuple[bytes, str, int]:
+        question = message[12 : message.index(b"\0", 12) + 5]
+        record = b"\xc0\x0c\0\x21\0\1\0\0\0\x3c\0\x08\0\1\0\2\0\x50\xc0\xff"  # SRV whose target points beyond the message
+        return message[:2] + b"\x84\0\0\1\0\1\0\0\0\0" + question + record, "udp://127.0.0.1:5399", 700
+
+    resolver.upstream.query = hostile  # type: ignore[method-assign]
+    for _ in range(2):  # asked for, and remembered
+        answer = await resolver.get(name, "SRV", edns=True)
+        assert (answer.header.rcode, answer.rr) == (2, [])
+        assert ede_of(answer) == (23, "malformed response: compression pointer that does not point back")
