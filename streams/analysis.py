@@ -34,6 +34,7 @@ from streams.parts import Parts, pack, unpack
 from streams.standings import Standings
 from streams.telemetry import LATENESS, TelemetryWindows
 from streams.tenant import Findings, TenantSettings
+from streams.upstreams import Upstreams
 
 __all__ = ["Findings", "TenantRows", "TenantSettings", "TenantState", "split_by_tenant"]
 
@@ -57,6 +58,7 @@ class TenantState:
         self._clock = 0.0
         self._busy_at: float | None = None
         self._standings = Standings(tenant)
+        self._upstreams = Upstreams(tenant)
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
@@ -83,6 +85,7 @@ class TenantState:
             self._changed = True
             self._clock = max(self._clock, float(rows.times.max()))
             self._telemetry.add(rows)
+            self._upstreams.add(rows)
             scene = Scene(self.tenant, self._clock, self.settings.internal)
             for detector in self._detectors.values():
                 for finding in detector.update(rows, scene):
@@ -127,6 +130,7 @@ class TenantState:
         del found.overlays[:-1]  # each holds everything: the last one says it all
         if self._clock:
             found.signals.extend(self._standings.due(self._detectors.values(), clock, now))
+            found.signals.extend(self._upstreams.due(clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
 
     def _forget(self, entry: OverlayEntry) -> None:
