@@ -22,6 +22,8 @@ from pathlib import Path
 
 from resolver.answers.upstream import Upstreams
 from resolver.background import Background
+from resolver.binding_publisher import BindingPublisher
+from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin, parse_virtual
 from resolver.counters import Counters, SourceInUseError
@@ -97,6 +99,8 @@ class Worker:
         self._background = Background()
         resolution = Resolution(caches, self._upstreams, self._background, time.time_ns)
         meters = Meters(settings.limits.of_unknown_clients(), settings.limits.clients)
+        bindings = Bindings(name)
+        self._bindings = BindingPublisher(bindings, kafka)
         handler = Handler(
             self._store,
             resolution,
@@ -106,6 +110,7 @@ class Worker:
             clock=time.time_ns,
             draw=random.random,
             meters=meters,
+            bindings=bindings,
             max_in_flight=settings.max_in_flight,
         )
         bounds = StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled)
@@ -115,7 +120,8 @@ class Worker:
             arrival = Arrival(place.name)
             self._listeners.udp.append(UdpListener(udp, handler, fastpath, store, publisher.offer, now, arrival))
             self._listeners.tcp.append(StreamListener(stream, partial(handler.handle, arrival=arrival), now, bounds))
-        parts = Parts(publisher, store, resolution, fastpath, handler, self._upstreams, self._listeners, meters)
+        upstreams, listeners = self._upstreams, self._listeners
+        parts = Parts(publisher, store, resolution, fastpath, handler, upstreams, listeners, meters, bindings)
         self._admin = AdminListener(
             self._readiness,
             registry_of(parts),
@@ -138,7 +144,7 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            running = (self._publisher.run, self._feed.run, self._upstreams.run)
+            running = (self._publisher.run, self._feed.run, self._upstreams.run, self._bindings.run)
             background = [tasks.create_task(_keep_running(run)) for run in running]
             await self._listen(stop)
             await stop.wait()

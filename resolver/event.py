@@ -6,6 +6,7 @@ Made when the answer is rendered; the publisher adds time and latency. This modu
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from resolver.columns import Template
@@ -34,6 +35,7 @@ class Visit:
         arrival: what is known of the client beside its address.
         search: names of the tenant's search list being tried (see answers/search.py); None without.
         meter: of the client's tenant, None without limits.
+        again: Unix seconds from which the same query must come here again even if its answer is still right.
     """
 
     query: Query
@@ -48,6 +50,7 @@ class Visit:
     arrival: Arrival = PLAIN
     meter: Meter | None = None
     search: Any = None
+    again: float = inf
 
     @property
     def decided_on(self) -> str:

@@ -81,7 +81,7 @@ class FastPath:
     def admit(self, visit: Visit, response: Response, wire: bytes, template: Template, limit: int) -> None:
         """Remember an answer just given, from its second time on, or its first if the cache knew it."""
         key, tenant = (visit.address, visit.message[2:]), template.tenant
-        now, end = visit.received_ns / 1e9, min(visit.decision.valid_until, response.until)
+        now, end = visit.received_ns / 1e9, min(visit.decision.valid_until, response.until, visit.again)
         if end <= now:  # it holds for this one query
             return
         if response.source not in {"cache", "stale"} and not self._seen_before(tenant, hash(key)):

@@ -13,6 +13,7 @@ from resolver.answers.lookup import Lookup, answer_named, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import MOST_QUESTIONS, run, search_for
 from resolver.answers.virtual import Enclosing
+from resolver.bindings import Bindings, learn
 from resolver.buffer import Offer
 from resolver.errors import (
     Ede,
@@ -56,6 +57,7 @@ class Handler:
         clock: Unix time in nanoseconds.
         draw: a random number in [0, 1), for virtual names whose choice of a target is not sticky.
         meters: what tenants with limits used.
+        bindings: notes which addresses were learnt, for tenants whose connections follow names.
         max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
     """
 
@@ -70,11 +72,13 @@ class Handler:
         clock: Callable[[], int],
         draw: Callable[[], float],
         meters: Meters,
+        bindings: Bindings,
         max_in_flight: int = 4096,
     ) -> None:
         self._policies, self._resolution, self._offer = policies, resolution, offer
         self._fastpath, self._show, self._clock, self._draw = fastpath, show, clock, draw
         self._enclosing = Enclosing()
+        self._bindings = bindings
         self._meters, self.excess = meters, Excess(policies, offer, show)
         self.in_flight = InFlight(max_in_flight)
         self.ignored = 0
@@ -257,6 +261,8 @@ class Handler:
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
+        if wire and visit.asker is not None and visit.asker.tenant.egress:
+            visit.again = learn(self._bindings, visit.asker, query.qname, response.records, now=now, age=age)
         if wire and visit.transport == "udp" and response.source in _REPEATABLE:
             self._fastpath.admit(visit, response, wire, template, limit)
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 
 from resolver.answers.upstream import Upstreams
 from resolver.answers.upstream_link import BUCKETS
+from resolver.bindings import Bindings
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.limits import Meters
@@ -39,6 +40,7 @@ class Parts:
     upstreams: Upstreams
     listeners: Listeners
     meters: Meters
+    bindings: Bindings
 
 
 class WorkerMetrics:
@@ -96,12 +98,19 @@ class WorkerMetrics:
             "nameward_cache_stale", "questions upstream failed at, answered by what it said earlier", resolution.stale
         )
         yield _gauge("nameward_fastpath_entries", "answers the fast path repeats", len(fastpath))
+        yield from self._learnt()
         slow = self._parts.publisher.slow
         yield _counter(
             "nameward_fastpath_hits",
             "queries answered by the fast path",
             max(0, self._parts.publisher.counters.offered.value - slow),
         )
+
+    def _learnt(self) -> Iterator[Metric]:
+        held = self._parts.bindings
+        yield _gauge("nameward_bindings_names", "names whose addresses were learnt and hold", len(held))
+        yield _counter("nameward_bindings_forgotten", "names forgotten for want of room", held.forgotten)
+        yield _counter("nameward_bindings_untold", "addresses not told for want of room", held.untold)
 
     def _listeners(self) -> Iterator[Metric]:
         handler, udp, tcp = self._parts.handler, self._parts.listeners.udp, self._parts.listeners.tcp

@@ -40,6 +40,18 @@ class NameSet(Protocol):
         """Whether a name, given as its suffixes, is in it."""
 
 
+class Opening(Protocol):
+    """Whose lookups of which names open connections, and for how long; see policy/egress.py."""
+
+    @property
+    def action(self) -> str: ...  # noqa: D102
+    @property
+    def at_least(self) -> int: ...  # noqa: D102
+    @property
+    def grace(self) -> int: ...  # noqa: D102
+    def covers(self, asker: Asker, qname: str) -> bool: ...  # noqa: D102
+
+
 class Signal(Protocol):
     """A fact that holds until it expires (Unix seconds); see policy/signals.py."""
 
@@ -210,6 +222,7 @@ class TenantView:
         guard: against DNS rebinding, of policy/rebinding.py; opaque to everyone else, None when it is off.
         limits: queries a second, None for any number. in_flight: queries waiting for upstream at a time; 0 for any.
         discovery: what policy/selection.py finds services in; falsy without discovery rules, opaque to everyone else.
+        egress: what names this tenant's connections may follow; empty where nobody wants to know.
     """
 
     name: str
@@ -231,6 +244,7 @@ class TenantView:
     limits: Limits | None
     in_flight: int
     discovery: Any
+    egress: tuple[Opening, ...] = ()
 
     def upstream_for(self, qname: str, route: str = "") -> UpstreamGroupView | None:
         """The group a rule routed to, else the one with the longest matching suffix, else the one for the rest."""

@@ -124,13 +124,18 @@ class Overlay(_Signal, frozen=True, kw_only=True):
 
 
 class Binding(_Signal, frozen=True, kw_only=True):
-    """Which workload learnt which address from which name, until when."""
+    """Which workload learnt which address from which name, until when.
+
+    client: address of a client that belongs to no workload. source: the resolver that says so; others may say later.
+    """
 
     tenant: str
     workload: str
     name: str
     address: str
     until: datetime
+    client: str = ""
+    source: str = ""
     version: int = 1
 
 

@@ -54,7 +54,15 @@ EVENTS = Topic(
 TELEMETRY = Topic("dns.telemetry", signals.Telemetry, "tenant", 1, _delete(24), ("streams",), ("streams",))
 ALERTS = Topic("dns.alerts", signals.Alert, "tenant", 1, _delete(30 * 24), ("streams",), ("streams", "alert consumers"))
 CONTEXT = Topic("dns.context", signals.ContextSignal, "tenant", 1, _delete(24), ("streams",), ("streams", "resolver"))
-BINDINGS = Topic("dns.bindings", signals.Binding, "tenant/address", 1, _COMPACT, ("resolver",), ("compose",))
+BINDINGS = Topic(
+    "dns.bindings",
+    signals.Binding,
+    "tenant/workload/name/address/resolver, the client's address where there is no workload",
+    1,
+    {**_delete(24), "cleanup.policy": "compact,delete"},
+    ("resolver",),
+    ("compose",),
+)
 OBJECTS = Topic(
     "policy.objects", objects.PolicyObject, "kind/tenant/name", 1, _COMPACT, ("compose",), ("resolver", "streams")
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TypeVar
 
 from resolver.policy.address_names import by_name
@@ -18,6 +19,7 @@ from resolver.policy.claims import Claim, Claims
 from resolver.policy.conflicts import Parts
 from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.domain_sets import DomainSetEntry
+from resolver.policy.egress import EgressEntry
 from resolver.policy.overlays import compile_overlay
 from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.rules import CompiledRule
@@ -26,12 +28,13 @@ from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.steps import SLICE, Steps
 from resolver.policy.tenancy import Tenancy
 from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
-from schemas.objects import DiscoveryRule, DNSPolicy, PolicyObject, Tenant, VirtualName
+from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
 from schemas.signals import Overlay
 
 T = TypeVar("T")
 RuleList = tuple[CompiledRule, ...]
 RuleLists = tuple[RuleList, ...]
+_order = attrgetter("order")
 _EVERY_NAME = Pattern("any", (), "", "*")
 
 
@@ -109,6 +112,7 @@ class Sorted:
     sets: dict[str, DomainSetEntry]
     discovery: dict[str, tuple[DiscoveryEntry, ...]]
     services: dict[str, tuple[ServiceEntry, ...]]
+    egress: dict[str, tuple[EgressEntry, ...]]
 
 
 def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sorted]:
@@ -119,6 +123,7 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sor
     sets: dict[str, DomainSetEntry] = {}
     discovery: dict[str, list[DiscoveryEntry]] = {}
     services: dict[str, list[ServiceEntry]] = {}
+    egress: dict[str, list[EgressEntry]] = {}
     for place, (obj, parts) in enumerate(objects.values()):
         if not place % SLICE:
             yield
@@ -130,6 +135,8 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sor
             _file(virtual, obj.spec.tenants, parts)
         elif isinstance(obj, DiscoveryRule) and isinstance(parts, DiscoveryEntry):
             _file(discovery, obj.spec.tenants, parts)
+        elif isinstance(obj, EgressRule) and isinstance(parts, EgressEntry):
+            _file(egress, obj.spec.tenants, parts)
         elif isinstance(parts, ServiceEntry):
             services.setdefault(parts.tenant, []).append(parts)
         elif isinstance(parts, DomainSetEntry):
@@ -145,6 +152,7 @@ def sort_objects(objects: Mapping[str, tuple[PolicyObject, Parts]]) -> Steps[Sor
         sets,
         {name: tuple(entries) for name, entries in discovery.items()},
         {name: tuple(entries) for name, entries in services.items() if name in tenants},
+        {name: tuple(entries) for name, entries in egress.items()},
     )
 
 
@@ -198,12 +206,14 @@ class Views:
             overlay, board = overlays.get(name), signals.get(name) or signals.get(EVERYBODY, NO_SIGNALS)
             catalog = catalogs.get(name, NOTHING)
             indexes = ((yield from self.indexes.of(shared_rules)), (yield from self.indexes.of(own_rules)))
-            recipe = (tenancy, overlay, board, catalog, *indexes, shared_names, *own_names)
+            openings = (*objects.egress.get(EVERYBODY, ()), *objects.egress.get(name, ()))
+            recipe = (tenancy, overlay, board, catalog, *indexes, shared_names, *own_names, None, *openings)
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
                 rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, (yield from _index((entries,)))))
-                known = (recipe, _view(tenant, tenancy, rules, _names(own_names, shared_names), board, catalog))
+                view = _view(tenant, tenancy, rules, _names(own_names, shared_names), board, catalog)
+                known = (recipe, replace(view, egress=tuple(sorted(openings, key=_order))) if openings else view)
             made[name] = known
         self.made = made
         return {name: view for name, (_, view) in made.items()}

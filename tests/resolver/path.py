@@ -11,6 +11,7 @@ import yaml
 from dnslib import EDNS0, QTYPE, RR, DNSHeader, DNSRecord, EDNSOption
 
 from resolver.background import Background
+from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import UpstreamError
@@ -204,11 +205,12 @@ class Path:
         self.fastpath = FastPath(capacity)
         self.caches = Caches(1000)
         self.background = Background()
-        self.meters = Meters(unknown)
+        self.meters, self.bindings = Meters(unknown), Bindings("r1")
         self.resolution = Resolution(self.caches, self.upstream, self.background, self.clock)
         self.handler = Handler(
             self.store, self.resolution, self.offer,
             fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw, meters=self.meters,
+            bindings=self.bindings,
         )  # fmt: skip
 
     def apply(self, policy: str) -> None:
