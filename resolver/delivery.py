@@ -109,8 +109,11 @@ class Delivery:
             task.add_done_callback(self._tasks.discard)
 
     async def finish(self) -> None:
-        """Wait until every lane is empty."""
+        """Wait until every lane is empty, those that were filled and not started yet too."""
         self.resume()
+        for lane in self._lanes.values():
+            if lane.rows or lane.ready:
+                self.kick(lane)
         while self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -167,16 +167,18 @@ class Publisher:
             self._unrouted.extend(cut(taken, self.limits.batch_events))
 
     async def _route(self) -> None:
-        """Hand what was collected to the lanes of its partitions."""
+        """Hand what was collected to the lanes of its partitions, one at a time: queries are answered between them."""
         while self._unrouted:
+            lanes = []
             for partition, part in split(self._unrouted.popleft(), self._partition).items():
                 lane = self.delivery.lane(partition)
                 lane.add(part)
+                lanes.append(lane)
+            for lane in lanes:
                 if lane.busy and lane.waiting >= self.limits.batch_events:
                     lane.ready.append(self._encode(lane))
                 self.delivery.kick(lane)
-            if self._unrouted:
-                await asyncio.sleep(0)  # a backlog is cut in steps; queries are answered between them
+                await asyncio.sleep(0)
 
     def _partition(self, tenant: str) -> int:
         return partition_of(tenant, self._partitions)

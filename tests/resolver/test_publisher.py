@@ -95,6 +95,30 @@ async def test_the_last_word_of_a_clean_end(tmp_path: Path, broker: MemoryBroker
     await successor.close(5)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_clean_end_between_two_partitions(
+    tmp_path: Path, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """Whenever the end comes while events are handed out partition by partition: all of them arrive, once."""
+    async with publishing(tmp_path, broker) as publisher:
+        await eventually(lambda: publisher.delivery.reachable and publisher._partitions)
+        routed, route = asyncio.Event(), publisher._route
+
+        async def announced() -> None:
+            if publisher._unrouted:
+                routed.set()
+            await route()
+
+        monkeypatch.setattr(publisher, "_route", announced)
+        offer(publisher, 40)
+        await routed.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert await publisher.close(5) == 0
+    assert publisher.counters.acknowledged.value == 40
+    assert broker.sequences(1000) == list(range(40))
+
+
 async def test_a_successor_speaks_for_the_killed(tmp_path: Path, broker: MemoryBroker) -> None:
     """The counts of a worker that never closed are published once, closed, under its own epoch."""
     killed = Counters(tmp_path, "r1", 1000)
