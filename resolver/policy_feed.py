@@ -19,12 +19,13 @@ from time import time
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from resolver.in_slices import in_slices
 from resolver.policy.snapshot import SnapshotError
 from resolver.policy.steps import Steps
 from resolver.policy.store import PolicyStore
 from resolver.policy_place import Place, put_object, put_overlay
 from resolver.policy_status import StatusPublisher
-from resolver.policy_swap import Swapper, in_slices
+from resolver.policy_swap import Swapper
 from resolver.set_files import SetFiles
 from resolver.signal_feed import SignalFeed
 from schemas.topics import OBJECTS, OVERLAYS

@@ -10,24 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from math import inf
-from typing import TypeVar
 
+from resolver.in_slices import in_slices
 from resolver.policy.steps import Steps
 from resolver.policy.store import PolicyStore
 from resolver.set_files import SetFiles
 
 _LOG = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
-async def in_slices(steps: Steps[T]) -> T:
-    """Do the work of all slices, with whatever the loop has to do between two; the result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return] # StopIteration does not know its type
-        await asyncio.sleep(0)
 
 
 class Swapper:

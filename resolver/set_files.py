@@ -12,6 +12,7 @@ import logging
 import sys
 from dataclasses import dataclass
 
+from resolver.in_slices import in_slices
 from resolver.policy.set_contents import SetContents
 from resolver.policy.store import PolicyStore
 from resolver.set_build import CHANGED
@@ -106,10 +107,10 @@ class SetFiles:
             return await asyncio.to_thread(self._places.read_small, seen, file)
         for _ in range(_TRIES):
             key = await asyncio.to_thread(self._places.key_of, seen, file)
-            contents = self._places.open(key, file)
+            contents = await in_slices(self._places.opening(key, file))
             if contents is None:
                 await self._build(file, seen, key)
-                contents = self._places.open(key, file)
+                contents = await in_slices(self._places.opening(key, file))
             if contents is not None:
                 known.key = key
                 return contents

@@ -16,8 +16,9 @@ from hashlib import file_digest
 from pathlib import Path
 from time import time
 
-from resolver.policy.set_contents import SetContents, build_index, index_key, open_index
+from resolver.policy.set_contents import SetContents, build_index, index_key, open_index, opening_index
 from resolver.policy.set_index import DamagedIndexError
+from resolver.policy.steps import Steps
 from resolver.set_build import SUFFIX
 from schemas.objects import SetFile
 
@@ -91,13 +92,14 @@ class Places:
             raise PlaceError(f"{file.path}: {_reason(error)}") from error
         return open_index(b"".join(build_index(content, file.format)), file.path)
 
-    def open(self, key: str, file: SetFile) -> SetContents | None:
-        """Contents of the index of this name, mapped; None when it has to be built."""
+    def opening(self, key: str, file: SetFile) -> Steps[SetContents | None]:
+        """Contents of the index of this name, mapped, in slices; None when it has to be built."""
         path = self.indexes / f"{key}{SUFFIX}"
         try:
             with path.open("rb") as source:
                 os.utime(source.fileno())  # still in use
-                return open_index(memoryview(mmap.mmap(source.fileno(), 0, prot=mmap.PROT_READ)), file.path)
+                mapped = mmap.mmap(source.fileno(), 0, prot=mmap.PROT_READ)
+            return (yield from opening_index(memoryview(mapped), file.path))
         except FileNotFoundError:
             return None
         except (DamagedIndexError, ValueError):  # not what this program wrote

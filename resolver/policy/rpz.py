@@ -9,7 +9,7 @@ Reading zone text is rpz_text.py's. This module must not know rules, messages or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -57,10 +57,20 @@ class Action(msgspec.Struct, frozen=True, array_like=True):
 class ZoneRest(msgspec.Struct, frozen=True, array_like=True):
     """A zone but for its names: actions (numbered from 1), networks and theirs, and that of ``*``, the zone's own."""
 
-    actions: list[Action]
-    clients: list[tuple[str, int]]
-    addresses: list[tuple[str, int]]
-    everything: int
+    actions: list[Action] = []
+    clients: list[tuple[str, int]] = []
+    addresses: list[tuple[str, int]] = []
+    everything: int = 0
+
+    def pieces(self, most: int) -> Iterator[ZoneRest]:
+        """The same in pieces of so many items at most, in an order ZoneDraft can read them in."""
+        for start in range(0, len(self.actions), most):
+            yield ZoneRest(actions=self.actions[start : start + most])
+        for start in range(0, len(self.clients), most):
+            yield ZoneRest(clients=self.clients[start : start + most])
+        for start in range(0, len(self.addresses), most):
+            yield ZoneRest(addresses=self.addresses[start : start + most])
+        yield ZoneRest(everything=self.everything)
 
 
 class _Net(NamedTuple):
@@ -145,23 +155,37 @@ def find_on_answer(zones: Sequence[Zone], addresses: Sequence[tuple[int, int]], 
     return before
 
 
-def open_zone(names: NameTable, rest: ZoneRest) -> Zone:
-    """The zone an index holds."""
-    return Zone(
-        names,
-        tuple(rest.actions),
-        rest.actions[rest.everything - 1] if rest.everything else None,
-        _networks(rest.clients, rest.actions),
-        _networks(rest.addresses, rest.actions),
-    )
+class ZoneDraft:
+    """A zone while it is put together from pieces: the actions first, then what names them by number."""
 
+    def __init__(self) -> None:
+        self._actions: list[Action] = []
+        self._clients: SubnetIndex[_Net] = SubnetIndex()
+        self._addresses: SubnetIndex[_Net] = SubnetIndex()
+        self._triggers = [0, 0]
+        self._everything: Action | None = None
 
-def _networks(written: list[tuple[str, int]], actions: list[Action]) -> SubnetIndex[_Net] | None:
-    if not written:
-        return None
-    networks = [(ip_network(text), actions[number - 1]) for text, number in written]
-    measured = (
-        (net, _Net(128 - net.max_prefixlen + net.prefixlen, int(net.network_address), action))
-        for net, action in networks
-    )
-    return SubnetIndex(measured)
+    def add(self, piece: ZoneRest) -> None:
+        """Take the next piece."""
+        self._actions += piece.actions
+        for place, (index, written) in enumerate(
+            ((self._clients, piece.clients), (self._addresses, piece.addresses))
+        ):
+            self._triggers[place] += len(written)
+            for text, number in written:
+                net = ip_network(text)
+                length = 128 - net.max_prefixlen + net.prefixlen
+                index.add(net, _Net(length, int(net.network_address), self._actions[number - 1]))
+        if piece.everything:
+            self._everything = self._actions[piece.everything - 1]
+
+    def finish(self, names: NameTable) -> Zone:
+        """The zone of these names."""
+        clients, addresses = self._triggers
+        return Zone(
+            names,
+            tuple(self._actions),
+            self._everything,
+            self._clients if clients else None,
+            self._addresses if addresses else None,
+        )

@@ -6,7 +6,7 @@ worker, over bytes that are mapped and never unpacked. This module must not know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
@@ -14,13 +14,14 @@ from typing import Protocol
 import msgspec
 
 from resolver.policy.patterns import PatternIndex, parse_pattern
-from resolver.policy.rpz import Zone, ZoneRest, open_zone
+from resolver.policy.rpz import Zone, ZoneDraft, ZoneRest
 from resolver.policy.rpz_records import ZoneReader
 from resolver.policy.rpz_text import read_zone
 from resolver.policy.set_index import Bytes, DamagedIndexError, IndexWriter, NameTable
 from resolver.policy.set_text import Troubles, read_hosts, read_names
+from resolver.policy.steps import SLICE, Steps, finish, slices
 
-LAYOUT = 1
+LAYOUT = 2
 """Goes up when the same text leads to another index."""
 
 
@@ -47,10 +48,18 @@ class SetContents:
     troubles: tuple[str, ...] = ()
 
 
-class _Rest(msgspec.Struct, frozen=True):
-    globs: list[str]
+class _Head(msgspec.Struct, frozen=True):
+    """What follows the names begins with this line: wrong lines, the first and how many; whether it is a zone."""
+
     first: list[tuple[int, str]]
     wrong: int
+    zone: bool
+
+
+class _Piece(msgspec.Struct, frozen=True):
+    """Each further line: some of the patterns that are matched one by one, or of the zone."""
+
+    globs: list[str] = []
     zone: ZoneRest | None = None
 
 
@@ -83,16 +92,17 @@ def build_index(content: bytes, form: str) -> Iterator[bytes]:
     """
     writer = IndexWriter(int(index_key(sha256(content).digest(), form)[:16], 16))
     troubles = Troubles()
-    globs: list[str] = []
-    zone = None
+    pieces: Iterable[_Piece]
     if form == "rpz":
         reader = ZoneReader(writer.add, troubles)
         for entry in read_zone(content, troubles):
             reader.read(entry)
-        zone = reader.finish()
+        pieces = (_Piece(zone=piece) for piece in reader.finish().pieces(SLICE))
     else:
         globs = (read_hosts if form == "hosts" else read_names)(content, writer.add, troubles)
-    return writer.finish(msgspec.json.encode(_Rest(globs, troubles.first, troubles.count, zone)))
+        pieces = (_Piece(globs=part) for part in slices(globs))
+    head = _Head(troubles.first, troubles.count, form == "rpz")
+    return writer.finish(b"\n".join(map(msgspec.json.encode, (head, *pieces))))
 
 
 def open_index(buffer: Bytes, label: str) -> SetContents:
@@ -105,16 +115,30 @@ def open_index(buffer: Bytes, label: str) -> SetContents:
     Raises:
         DamagedIndexError: if the bytes are no index, or a damaged one.
     """
+    return finish(opening_index(buffer, label))
+
+
+def opening_index(buffer: Bytes, label: str) -> Steps[SetContents]:
+    """The same in slices."""
     table = NameTable(buffer)
+    globs: PatternIndex[bool] = PatternIndex()
+    draft = ZoneDraft()
     try:
-        rest = msgspec.json.decode(table.rest, type=_Rest)
+        first, *lines = table.rest.split(b"\n")
+        head = msgspec.json.decode(first, type=_Head)
+        for line in lines:
+            yield
+            piece = msgspec.json.decode(line, type=_Piece)
+            for text in piece.globs:
+                globs.add(parse_pattern(text), value=True)
+            if piece.zone is not None:
+                draft.add(piece.zone)
     except msgspec.MsgspecError as error:
         raise DamagedIndexError(str(error)) from error
-    troubles = [f"{label}:{line}: {why}" for line, why in rest.first]
-    if rest.wrong > len(troubles):
-        troubles.append(f"{label}: {rest.wrong} lines are wrong, these are the first {len(troubles)}; the others stand")
-    if rest.zone is not None:
-        zone = open_zone(table, rest.zone)
+    troubles = [f"{label}:{line}: {why}" for line, why in head.first]
+    if head.wrong > len(troubles):
+        troubles.append(f"{label}: {head.wrong} lines are wrong, these are the first {len(troubles)}; the others stand")
+    if head.zone:
+        zone = draft.finish(table)
         return SetContents(zone, zone, tuple(troubles))
-    globs = PatternIndex((parse_pattern(text), True) for text in rest.globs)
     return SetContents(IndexedNames(table, globs), None, tuple(troubles))

@@ -1,6 +1,6 @@
 """Long work in slices: generators that stop every now and then, so that queries have their turn in between.
 
-A compilation of a hundred thousand rules takes seconds; whoever drives it (resolver/policy_swap.py) lets the event
+A compilation of a hundred thousand rules takes seconds; whoever drives it (resolver/in_slices.py) lets the event
 loop turn at every stop. A thread would not do: it keeps the interpreter for milliseconds at each of the loop's calls.
 """
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from resolver.policy.patterns import suffixes
+from resolver.policy.steps import finish
 from resolver.set_place import Places
 from schemas.objects import SetFile
 
@@ -21,7 +22,7 @@ def main(lists: Path, indexes: Path, name: str, step: int) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     seen = places.look(file)
-    contents = places.open(places.key_of(seen, file), file)
+    contents = finish(places.opening(places.key_of(seen, file), file))
     assert contents is not None
     took = {}
     for kind, first in (("hit", ""), ("miss", "x")):

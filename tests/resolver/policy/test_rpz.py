@@ -209,3 +209,18 @@ def test_no_text_breaks_the_reading_of_a_zone(text: str | bytes) -> None:
     found = before(opened, qname="a.x")
     assert found is None or found.action.kind
     assert opened.by_addresses([(4, 1), (6, 1)]) is None or opened.addresses
+
+
+def test_a_zone_of_many_pieces_is_put_together_again() -> None:
+    """Thousands of actions and networks are kept in pieces, each action with its own trigger."""
+    local = [f"n{number}.test A 10.0.{number >> 8}.{number & 255}" for number in range(1000)]
+    clients = [f"32.{number & 255}.{number >> 8}.1.10.rpz-client-ip A 10.1.{number >> 8}.{number & 255}" for number in range(1000)]
+    many = zone("\n".join([*local, *clients, "* CNAME ."]))
+    for number in (0, 255, 256, 999):
+        where = f"{number >> 8}.{number & 255}"
+        by_name, by_client = before(many, qname=f"n{number}.test"), before(many, client=f"10.1.{where}")
+        assert by_name is not None
+        assert by_client is not None
+        assert by_name.action.records == (("A", f"10.0.{where}"),)
+        assert by_client.action.records == (("A", f"10.1.{where}"),)
+    assert shown(before(many, qname="other")) == "QNAME nxdomain"

@@ -64,3 +64,10 @@ def test_twenty_wrong_lines_are_told_and_all_are_counted() -> None:
     assert len(contents.troubles) == 21
     assert contents.troubles[20] == "list.txt: 1000 lines are wrong, these are the first 20; the others stand"
     assert contents.names.holds(["good.com", "com"])
+
+
+def test_many_patterns_with_stars_are_all_kept() -> None:
+    """Patterns that are matched one by one are no fewer for being many."""
+    contents = read("".join(f"a{number}-*.x.example\n" for number in range(1000)), "names")
+    assert all(contents.names.holds([f"a{number}-1.x.example", "x.example", "example"]) for number in range(1000))
+    assert not contents.names.holds(["a1000-1.x.example", "x.example", "example"])

@@ -1,0 +1,23 @@
+"""Long work on the event loop: slice after slice, with whatever else the loop has to do in between.
+
+The driver of the generators that resolver/policy/steps.py describes. This module must not know what the work is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from resolver.policy.steps import Steps
+
+T = TypeVar("T")
+
+
+async def in_slices(steps: Steps[T]) -> T:
+    """Do the work of all slices, with whatever the loop has to do between two; the result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return] # StopIteration does not know its type
+        await asyncio.sleep(0)
