@@ -21,6 +21,7 @@ from schemas.objects import ClientSelector, DNSPolicy, DNSPolicySpec, PolicyObje
 _ENDS = frozenset({"allow", "deny", "redirect"})
 _CERTAIN = frozenset({"qname", "qtype", "transport"})
 _ON_ANSWERS = frozenset({"cname", "addresses", "rcode"})
+_EVERYBODY = ""
 _EVERY_NAME = Pattern("any", (), "", "*")
 
 
@@ -53,14 +54,15 @@ def shadowed(objects: Mapping[str, PolicyObject]) -> Iterator[tuple[Placed, Plac
     """
     rules = sorted(_placed(objects), key=lambda placed: placed.order)
     passes = next((placed.order for placed in rules if placed.rule.action == "pass"), None)
-    taking: PatternIndex[Placed] = PatternIndex()
+    taking: dict[str, PatternIndex[Placed]] = {_EVERYBODY: PatternIndex()}
     for placed in rules:
         earlier = next((other for other in _candidates(taking, placed) if _takes_all(other, placed, passes)), None)
         if earlier is not None:
             yield placed, earlier
         elif _always_ends(placed):
-            for pattern in placed.patterns or (_EVERY_NAME,):
-                taking.add(pattern, placed)
+            for tenant in placed.policy.tenants or (_EVERYBODY,):
+                for pattern in placed.patterns or (_EVERY_NAME,):
+                    taking.setdefault(tenant, PatternIndex()).add(pattern, placed)
 
 
 def _placed(objects: Mapping[str, PolicyObject]) -> Iterator[Placed]:
@@ -95,7 +97,8 @@ def says_only(part: Struct, fields: frozenset[str] | set[str]) -> bool:
     return all(name in fields or getattr(part, name) == getattr(default, name) for name in named)
 
 
-def _candidates(taking: PatternIndex[Placed], placed: Placed) -> Iterator[Placed]:
+def _candidates(taking: Mapping[str, PatternIndex[Placed]], placed: Placed) -> Iterator[Placed]:
+    """Earlier rules for a name of the rule: those for all tenants, and those for the first of its own."""
     pattern = next(iter(placed.patterns), _EVERY_NAME)
     if placed.rule.match.domain_sets:
         pattern = _EVERY_NAME
@@ -103,7 +106,10 @@ def _candidates(taking: PatternIndex[Placed], placed: Placed) -> Iterator[Placed
     if pattern.kind != "exact" and not labels:
         labels = ["x"]
     name = ".".join([*labels, pattern.suffix] if pattern.suffix else labels)
-    return taking.walk(suffixes(name))
+    names = suffixes(name)
+    for tenant in dict.fromkeys([_EVERYBODY, *placed.policy.tenants[:1]]):
+        if tenant in taking:
+            yield from taking[tenant].walk(names)
 
 
 def _takes_all(first: Placed, later: Placed, passes: tuple[int, int, str, int] | None) -> bool:

@@ -65,7 +65,9 @@ async def following(bootstrap: str, topic: str) -> AsyncIterator[tuple[AIOKafkaC
     Raises:
         Failure: if no broker answers, goes away, or has no such topic.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=50
+    )
     try:
         await asyncio.wait_for(consumer.start(), _PATIENCE_S)
         if topic not in await consumer.topics():

@@ -37,7 +37,7 @@ def show(story: Story, console: Console | None = None) -> None:
     for record in story.get("answers") or ():
         console.print(Text(f"  {record['name']} {record['ttl']} {record['type']} {record['data']}"))
     for key, value in story.items():
-        if key not in _HEAD | _VERDICT | _ANSWER and value not in (None, "", [], {}):
+        if key not in _HEAD | _VERDICT | _ANSWER and value not in (None, "", [], {}, False):
             console.print(Text.assemble((f"{key}:", "bold"), "\n", "\n".join(_lines(value))))
 
 

@@ -108,8 +108,9 @@ def test_keys_nobody_told_of_are_shown() -> None:
     from compose.story import show
 
     console = Console(record=True, width=100)
-    show({"name": "a", "type": "A", "transport": "udp", "discovery": {"rule": "d", "endpoints": [{"address": "10.0.0.1", "up": True}]}}, console)
-    assert "discovery:\n  rule=d\n  endpoints:\n    - address=10.0.0.1, up=true" in console.export_text()
+    show({"name": "a", "type": "A", "transport": "udp", "discovery": {"rule": "d", "endpoints": [{"address": "10.0.0.1", "up": True}]}, "quiet": False}, console)
+    assert "discovery:\n  rule=d\n  endpoints:\n    - address=10.0.0.1, up=true" in (told := console.export_text())
+    assert "quiet" not in told
 
 
 @pytest.mark.parametrize(("asked", "why"), [({"name": "a"}, "client must be given"), ({"tenant": "acme"}, "name must be given"), ({"nam": "a"}, "unknown key 'nam', expected client, name")])
