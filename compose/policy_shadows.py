@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from resolver.mnemonics import type_name, type_number
 from resolver.policy.patterns import Pattern, PatternError, PatternIndex, parse_pattern, suffixes
@@ -20,7 +20,7 @@ from schemas.objects import ClientSelector, DNSPolicy, DNSPolicySpec, PolicyObje
 
 _ENDS = frozenset({"allow", "deny", "redirect"})
 _CERTAIN = frozenset({"qname", "qtype", "transport"})
-_ON_ANSWERS = frozenset({"cname", "addresses", "rcode"})
+_ON_QUERIES = frozenset(RuleMatch.__struct_fields__) - {"cname", "addresses", "rcode"}
 _EVERYBODY = ""
 _EVERY_NAME = Pattern("any", (), "", "*")
 
@@ -93,8 +93,7 @@ def _always_ends(placed: Placed) -> bool:
 def says_only(part: Struct, fields: frozenset[str] | set[str]) -> bool:
     """Whether nothing but these fields differs from what is the default."""
     default = type(part)()
-    named = (field.name for field in structs.fields(part))
-    return all(name in fields or getattr(part, name) == getattr(default, name) for name in named)
+    return all(name in fields or getattr(part, name) == getattr(default, name) for name in part.__struct_fields__)
 
 
 def _candidates(taking: Mapping[str, PatternIndex[Placed]], placed: Placed) -> Iterator[Placed]:
@@ -115,7 +114,7 @@ def _candidates(taking: Mapping[str, PatternIndex[Placed]], placed: Placed) -> I
 def _takes_all(first: Placed, later: Placed, passes: tuple[int, int, str, int] | None) -> bool:
     if passes and passes < first.order and first.policy.tier == "platform" and later.policy.tier != "platform":
         return False  # `pass` may skip the earlier rule and leave the verdict to the later one
-    if not says_only(later.rule.match, frozenset(RuleMatch.__struct_fields__) - _ON_ANSWERS):
+    if not says_only(later.rule.match, _ON_QUERIES):
         return False  # the later one is asked again when there is an answer
     return (
         _among(later.policy.tenants, first.policy.tenants)
