@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 
-from resolver.answers.local import Alias
+from resolver.answers.local import Alias, failure
 from resolver.answers.lookup import Lookup, answer_named, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import MOST_QUESTIONS, run, search_for
 from resolver.answers.virtual import Enclosing
 from resolver.bindings import Bindings, learn
 from resolver.buffer import Offer
-from resolver.errors import (
-    Ede,
-    NotAQueryError,
-    NoUpstreamError,
-    OverloadError,
-    RefusedError,
-    ResolutionError,
-    UpstreamError,
-)
+from resolver.errors import Ede, NotAQueryError, NoUpstreamError, OverloadError, RefusedError, ResolutionError
 from resolver.event import Visit, template_of
 from resolver.excess import Excess
 from resolver.fastpath import FastPath
@@ -117,8 +109,8 @@ class Handler:
         visit = Visit(query, message, address, transport, received_ns, arrival=arrival)
         try:
             found = self._find(visit, received_ns / 1e9, error)
-        except ResolutionError as failure:
-            found = self._failed(visit, failure, received_ns / 1e9)
+        except ResolutionError as failed:
+            found = self._failed(visit, failed, received_ns / 1e9)
         return self._ask(visit, found) if isinstance(found, Lookup) else self._finish(visit, found, received_ns)
 
     def _find(self, visit: Visit, now: float, error: ResolutionError | None = None) -> Response | Lookup:
@@ -127,8 +119,7 @@ class Handler:
         compiled = self._policies.current
         if visit.epoch != compiled.epoch:
             visit.search = None
-        visit.epoch = compiled.epoch
-        visit.version = compiled.version
+        visit.epoch, visit.version = compiled.epoch, compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
         visit.meter = self._meters.of(asker)
         if asker is None:
@@ -176,14 +167,14 @@ class Handler:
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         tenant = visit.asker.tenant if visit.asker else None
         if tenant is None or not self.in_flight.enter(tenant.name, tenant.in_flight):
-            return self._finish(visit, _failure(OverloadError()), self._clock())
+            return self._finish(visit, failure(OverloadError()), self._clock())
         found: Response | Lookup = lookup
         try:
             while isinstance(found, Lookup):
                 try:
                     found = await self._from_upstream(visit, found)
-                except ResolutionError as failure:
-                    found = self._failed(visit, failure, self._clock() / 1e9)
+                except ResolutionError as error:
+                    found = self._failed(visit, error, self._clock() / 1e9)
         finally:
             self.in_flight.leave(tenant.name)
         return self._finish(visit, found, self._clock())
@@ -219,9 +210,7 @@ class Handler:
             raise NoUpstreamError
         return group
 
-    def _inspected(
-        self, visit: Visit, asker: Asker, found: Response, asked: str, now: float
-    ) -> Response | Lookup:
+    def _inspected(self, visit: Visit, asker: Asker, found: Response, asked: str, now: float) -> Response | Lookup:
         """Rules on the answer: every CNAME hop and address, be it upstream's (which was `asked`) or made here."""
         if visit.decision.form is not None or not (asked or visit.decision.waiting):
             return found
@@ -234,30 +223,27 @@ class Handler:
 
     def _turned(self, visit: Visit, asker: Asker, now: float) -> Response | Lookup | None:
         """The answer of a rule that has decided after the fact; a redirect has its way from here, uninspected."""
-        form = visit.decision.form
-        if form is None:
+        if (form := visit.decision.form) is None:
             return None
         denied = answer_by_policy(visit.query, visit.decision, form)
         return self._known(visit, asker, self._follow(asker, Lookup(visit.query), denied, now), now)
 
     def _failed(self, visit: Visit, error: ResolutionError, now: float) -> Response | Lookup:
         """The answer to a query that came to nothing; rules on the answer may look at its rcode."""
-        asker, response = visit.asker, _failure(error)
+        asker, response = visit.asker, failure(error)
         if asker is None or not visit.decision.waiting:
             return response
-        answer = Answered(error.rcode)
-        visit.decision = inspect_failure(asker, visit.decision, visit.decided_on, answer, now)
+        visit.decision = inspect_failure(asker, visit.decision, visit.decided_on, Answered(error.rcode), now)
         try:
             return self._turned(visit, asker, now) or response
         except ResolutionError as another:
-            return _failure(another)
+            return failure(another)
 
     def _finish(self, visit: Visit, response: Response, now_ns: int) -> bytes | None:
         """Render; then, with the answer ready, one event."""
         query, now = visit.query, now_ns / 1e9
-        silent = response.source == "none"
         limit = limit_of(query, visit.transport)
-        wire = None if silent else encode_response(query, response, now=now, limit=limit)
+        wire = None if response.source == "none" else encode_response(query, response, now=now, limit=limit)
         age = max(0, int(now - response.born)) if response.born is not None else 0
         shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
         template = template_of(visit, response, wire, shown=shown, age=age)
@@ -268,11 +254,3 @@ class Handler:
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
         self._offer(template, visit.received_ns, latency_us, response.upstream_us)
         return wire
-
-
-def _failure(error: ResolutionError) -> Response:
-    """The one place where an error becomes an answer."""
-    response = Response(error.rcode, "error", ede=error.ede, ede_text=error.ede_text)
-    if isinstance(error, UpstreamError):
-        response.upstream, response.upstream_us = error.upstream, error.elapsed_us
-    return response

@@ -10,7 +10,7 @@ from math import inf
 from struct import pack
 
 from resolver.chain import record_wire
-from resolver.errors import Ede, Rcode
+from resolver.errors import Ede, Rcode, ResolutionError, UpstreamError
 from resolver.names import name_wire
 from resolver.query import Query, Record, Response
 
@@ -72,6 +72,14 @@ def negative(source: str, rcode: int, query: Query, ttl: int) -> Response:
     data = _SOA_NAMES + pack("!IIIII", 1, _REFRESH, _RETRY, _EXPIRE, ttl)
     body = owner + pack("!HHIH", 6, 1, ttl, len(data)) + data
     return Response(rcode=rcode, source=source, body=body, counts=(0, 1, 0), ends=(0, len(body)), aa=True)
+
+
+def failure(error: ResolutionError) -> Response:
+    """The one place where an error becomes an answer."""
+    response = Response(error.rcode, "error", ede=error.ede, ede_text=error.ede_text)
+    if isinstance(error, UpstreamError):
+        response.upstream, response.upstream_us = error.upstream, error.elapsed_us
+    return response
 
 
 def absolute(name: str) -> str:

@@ -43,9 +43,9 @@ class Audit:
     tier: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Decision:
-    """The verdict on one query.
+    """The verdict on one query; nobody changes it (not frozen, since that doubles the price of making one).
 
     Attributes:
         verdict: ``allow``, ``deny`` or ``redirect``.

@@ -27,6 +27,7 @@ _DEFAULT_TEXT = "denied by default"
 _MARKING = frozenset({"log", "continue"})
 _TURNING = {"deny": {"allow", "redirect", "pass"}, "redirect": {"allow", "deny", "redirect", "pass"}}
 """By verdict: actions of rules on the answer that, standing before it, may turn it into another one."""
+_NOTHING: frozenset[str] = frozenset()
 _order = attrgetter("order")
 
 
@@ -42,7 +43,7 @@ def decide(asker: Asker, qname: str, qtype_name: str, transport: str, now: float
     """
     names = suffixes(qname)
     rules = [rule for rule in _named(asker, qname, names) if applies(rule, asker, names, qtype_name, transport)]
-    if asker.tenant.search:
+    if asker.tenant.search.suffixes:
         rules = _seen_through(rules, asker, qname, qtype_name, transport)
     walk = _Walk(asker, names, now, stream=transport != "udp")
     decision = walk.run(rules)
@@ -113,7 +114,7 @@ class _Walk:
         self.log = False
         self.route = ""
         self.valid_until = inf if answer is None else answer.until
-        self.pending: set[str] = set()
+        self.pending: frozenset[str] = _NOTHING
         self.on_answer = False
 
     def run(self, rules: Sequence[CompiledRule]) -> Decision:
@@ -158,7 +159,7 @@ class _Walk:
         # Whether an answer is waited for hangs on this rule, be it that the answer is not what it looks for.
         self.valid_until = min(self.valid_until, rule.expires)
         if self.answer is None:
-            self.pending.add("log" if rule.audit else rule.action)
+            self.pending |= {"log" if rule.audit else rule.action}
             return False
         return conditions.answer.matches(self.answer)
 
