@@ -171,10 +171,14 @@ class PolicyFeed:
         await self._deliver(consumer)
 
     async def _check(self, consumer: AIOKafkaConsumer) -> None:
-        """Look whether the broker still has what was read: a broker started anew begins its topics at 0 again."""
+        """Look whether the broker still has what was read: a broker started anew begins its topics at 0 again.
+
+        An empty topic says so; else what was read last must come again. An end before it says nothing, for the
+        embedded broker counts a batch of several records as one there.
+        """
         for place in (self._objects, self._overlays):
             ends = await consumer.end_offsets([place.partition])
-            if ends[place.partition] < place.next:
+            if not ends[place.partition] and place.next:
                 await self._begin(consumer, [place])
             elif place.last is not None:
                 consumer.seek(place.partition, place.last[0])

@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from click.testing import CliRunner, Result
 
 from compose import broker as embedded
 from compose import topics
 from compose.policy_commands import policy
 from compose.policy_topic import read_present
+from resolver import policy_feed
 from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
 from resolver.tenants import Signals
@@ -247,6 +248,40 @@ async def test_a_signal_comes_and_expires_by_itself(node: EmbeddedBroker | Apach
     async with resolver(node.bootstrap, tmp_path / "s") as (later, _):
         await eventually(lambda: later.signals.refused)
         assert later.signals.held == 0  # read from the beginning, and what has expired is dropped
+
+
+async def test_records_of_one_batch_are_read_once(
+    node: EmbeddedBroker | ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overlays of several tenants come in one batch, whose end the embedded broker tells too low: no reason to reread."""
+    await clean(node.bootstrap)
+    checks = []
+    check = PolicyFeed._check
+
+    async def counted(feed: PolicyFeed, consumer: AIOKafkaConsumer) -> None:
+        await check(feed, consumer)
+        checks.append(feed._store.epoch)
+
+    monkeypatch.setattr(policy_feed, "_CHECK_S", 0.0)
+    monkeypatch.setattr(PolicyFeed, "_check", counted)
+    text = tenant() + tenant("globex", 2)
+    await write(node.bootstrap, "policy.objects", *((key, encode_object(obj)) for key, obj in objects(text).items()))
+    async with resolver(node.bootstrap, tmp_path / "s") as (store, _):
+        await eventually(lambda: store.objects)
+        producer = AIOKafkaProducer(bootstrap_servers=node.bootstrap, linger_ms=100)
+        await producer.start()
+        life = time.time() - 1_800_000_000.0 + 600
+        sent = [
+            await producer.send("policy.overlays", encode_signal(overlay(entry("*", life=life), name=name)), key=name.encode(), partition=0)
+            for name in ("acme", "globex")
+        ]
+        await asyncio.gather(*sent)
+        await producer.stop()
+        await eventually(lambda: all(view.rules.ordered() for view in store.current.tenants.values()))
+        done = len(checks)
+        await eventually(lambda: len(checks) >= done + 3)
+        assert len(set(checks[done + 1 :])) == 1
+    await write(node.bootstrap, "policy.overlays", ("globex", None))
 
 
 async def test_a_worker_starts_without_a_broker(tmp_path: Path) -> None:
