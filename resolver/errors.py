@@ -119,7 +119,7 @@ class UpstreamError(ResolutionError):
 
     Args:
         ede_text: why, e.g. ``timeout``.
-        upstream: last server asked, ``scheme://address:port``.
+        upstream: URL of the last server asked.
         elapsed_us: microseconds spent waiting.
     """
 

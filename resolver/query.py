@@ -94,7 +94,7 @@ class Response:
         ad: upstream vouched for the data; shown only to those who ask (RFC 6840 section 5.8).
         ede: RFC 8914 code, -1 for none.
         ede_text: its text.
-        upstream: server asked, scheme://address:port; empty when none was.
+        upstream: URL of the server asked; empty when none was.
         upstream_us: microseconds spent waiting for it.
         lifetime: seconds from `born` for which the body may be kept; 0 is not at all.
         born: Unix seconds at which the TTLs in the body were right; None when they never count down (local data).

@@ -50,6 +50,10 @@ class ServerStats:
     latencies: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
 
+    def count(self, reason: str) -> None:
+        """Count an attempt that brought nothing usable."""
+        self.failed[reason] = self.failed.get(reason, 0) + 1
+
     def answered(self, elapsed: float) -> None:
         """Count a response that took so many seconds."""
         self.seconds += elapsed
@@ -90,13 +94,16 @@ class Link:
             response = await self._ask(message, timeout)
             if rejects_edns(response):
                 response = await self._ask(without_edns(message), timeout)
-            check(response)
-        except (ExchangeError, ResponseError) as error:
-            self._failed(str(error), timeout)
-            if isinstance(error, ResponseError):
-                raise ExchangeError(str(error)) from error
+        except ExchangeError as error:
+            self._failed(error.reason, timeout)
             raise
         self._answered(perf_counter() - start)
+        try:
+            check(response)
+        except ResponseError as error:
+            # A server that is there may hand on what it was told: whoever owns a name must not make it look dead.
+            self.stats.count(str(error))
+            raise ExchangeError(str(error)) from error
         return response
 
     async def _ask(self, message: bytes, timeout: float) -> bytes:  # noqa: ASYNC109 (handed down, not a scope)
@@ -111,7 +118,7 @@ class Link:
         self._measured(elapsed)
 
     def _failed(self, reason: str, timeout: float) -> None:
-        self.stats.failed[reason] = self.stats.failed.get(reason, 0) + 1
+        self.stats.count(reason)
         self._failures += 1
         self._measured(timeout)
         if self._failures >= _SUSPECT_AFTER:

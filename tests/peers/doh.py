@@ -32,12 +32,14 @@ class HttpsUpstream:
         behaviour: body of a request -> response, None for silence.
         asked: (headers, body) in order.
         sessions: for each connection whether its TLS session was resumed.
+        connections: the open ones.
     """
 
     behaviour: Callable[[bytes], Reply | None]
     port: int = 0
     asked: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     sessions: list[bool] = field(default_factory=list)
+    connections: set[asyncio.WriteTransport] = field(default_factory=set)
 
     def server(self, name: str, ca_file: str, path: str = "/dns-query") -> Server:
         """As a tenant names it."""
@@ -53,9 +55,13 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._upstream.connections.add(transport)
         self._upstream.sessions.append(transport.get_extra_info("ssl_object").session_reused)
         self._h2.initiate_connection()
         self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream.connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         for event in self._h2.receive_data(data):

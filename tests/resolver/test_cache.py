@@ -67,6 +67,42 @@ def test_negative_answers() -> None:
     assert {key for key, value in found.items() if value} == {("gone", "A"), ("gone", "TXT"), ("bare", "A"), ("alias", "A")}
 
 
+@pytest.mark.parametrize(("later", "fresh", "stale"), [(59, True, True), (60, False, True), (159, False, True), (160, False, False)])
+def test_how_long_an_answer_may_stand_in(later: float, fresh: bool, stale: bool) -> None:
+    """Behind its end an answer is stale for as long as the reader says, then it is gone."""
+    caches = Caches(10)
+    caches.put("t", "s", query_for("a"), answer(lifetime=60), 0.0)
+    assert (caches.get("t", "s", query_for("a"), later, 100.0) is not None) == fresh
+    assert (caches.stale("t", "s", query_for("a"), later, 100.0) is not None) == stale
+    assert caches.entries == int(stale)
+
+
+def test_a_failure_stands_beside_what_was_known() -> None:
+    """It is found when nothing better is, never displaces an answer, is never stale, and goes when an answer comes."""
+    caches, query = Caches(10), query_for("a")
+    caches.put("t", "s", query, answer(body=b"good", lifetime=10), 0.0)
+    caches.put("t", "s", query, answer(2, counts=(0, 0, 0), lifetime=30), 5.0)
+    found = [caches.get("t", "s", query, now, 100.0) for now in (6.0, 11.0, 36.0)]
+    assert [response and (response.rcode, response.body) for response in found] == [(0, b"good"), (2, b""), None]
+    stale = caches.stale("t", "s", query, 11.0, 100.0)
+    assert stale is not None
+    assert stale.body == b"good"
+    caches.put("t", "s", query, answer(5, counts=(0, 0, 0), lifetime=30), 40.0)
+    caches.put("t", "s", query, answer(lifetime=1), 41.0)
+    assert caches.get("t", "s", query, 43.0, 100.0) is None, "upstream was right again"
+    assert caches.entries == 1
+
+
+def test_the_latest_stands_in() -> None:
+    """Of an answer and a later name error the later one does."""
+    caches, query = Caches(10), query_for("a")
+    caches.put("t", "s", query, answer(lifetime=10), 0.0)
+    caches.put("t", "s", query, answer(3, counts=(0, 1, 0), lifetime=10), 20.0)
+    stale = caches.stale("t", "s", query, 50.0, 100.0)
+    assert stale is not None
+    assert stale.rcode == 3
+
+
 def test_newer_replaces_older() -> None:
     """The latest answer to a question is the one that is kept, and counted once."""
     caches = Caches(10)
@@ -77,16 +113,18 @@ def test_newer_replaces_older() -> None:
     assert (found.body, caches.entries) == (b"new", 1)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30), st.booleans()), max_size=200))
-def test_memory_is_bounded(steps: list[tuple[str, int, bool]]) -> None:
-    """Whatever is put and asked, entries and octets stay within bounds and agree with what is held."""
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30), st.integers(0, 4)), max_size=200))
+def test_memory_is_bounded(steps: list[tuple[str, int, int]]) -> None:
+    """Whatever is put and asked, failures and stale answers included, entries and octets stay within bounds and agree."""
     caches = Caches(12, octets=12_000)
-    for tenant, number, put in steps:
+    for now, (tenant, number, step) in enumerate(steps):
         query = query_for(f"n{number}")
-        if put:
-            caches.put(tenant, "s", query, answer(body=bytes(number * 20)), 0.0)
+        if step < 3:
+            caches.put(tenant, "s", query, answer((0, 2, 3)[step], body=bytes(number * 20), lifetime=9), float(now))
+        elif step == 3:
+            caches.get(tenant, "s", query, float(now), 40.0)
         else:
-            caches.get(tenant, "s", query, 1.0)
+            caches.stale(tenant, "s", query, float(now), 40.0)
         held = caches._tenants.values()
         assert caches.entries == sum(len(cache.index) for cache in held) <= 12
         assert caches.octets == sum(cache.octets for cache in held) <= 12_000

@@ -11,7 +11,7 @@ import pytest
 
 from resolver.answers.exchange import belongs, question_of, without_edns
 from resolver.answers.upstream import Upstreams
-from resolver.errors import Ede, UpstreamError
+from resolver.errors import Ede, ResponseError, UpstreamError
 from resolver.tenants import Server
 from tests.peers.authority import free_port
 from tests.resolver.answers.servers import OPT, group, query, respond, upstream
@@ -184,6 +184,22 @@ async def test_random_spreads_questions(upstreams: Upstreams) -> None:
         for number in range(60):
             await upstreams.query(mine, query(f"n{number}.example.com"), 1.0)
         assert min(len(server.asked) for server in (one, two, three)) > 5
+
+
+async def test_what_a_name_s_owner_says_does_not_make_a_server_look_dead(upstreams: Upstreams) -> None:
+    """Answers that cannot be used are counted and passed over; the server is asked first all the same."""
+
+    def refuse(response: bytes) -> None:
+        if b"bad" in response:
+            raise ResponseError("malformed response")
+
+    async with upstream() as first, upstream() as second:
+        mine = group(first.server(), second.server())
+        for number in range(5):
+            with pytest.raises(UpstreamError, match="^malformed response$"):
+                await upstreams.query(mine, query(f"bad{number}.example.com"), 1.0, refuse)
+        assert (await upstreams.query(mine, query(), 1.0, refuse))[1] == first.server().url
+        assert upstreams.stats()[first.server().url][0].failed == {"malformed response": 5}
 
 
 async def test_identical_questions_of_a_tenant_travel_once(upstreams: Upstreams) -> None:

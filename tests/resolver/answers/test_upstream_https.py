@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from resolver.answers.upstream import Upstreams
 from resolver.errors import Ede, UpstreamError
@@ -54,6 +55,40 @@ async def test_one_connection_for_many_questions(upstreams: Upstreams, issuer: I
                 respond(query(f"n{n}.example.com")) for n in range(50)
             ]
         assert (len(one.sessions), len(one.asked)) == (1, 100)
+
+
+async def _dropped(upstreams: Upstreams, issuer: Issuer) -> list[bool]:
+    """Sessions resumed, when the server closes its connections between questions."""
+    async with https_upstream(lambda body: Reply(respond(body)), issuer.server(alpn="h2")) as one:
+        for number in range(3):
+            name = f"n{number}.example.com"
+            response, _, _ = await upstreams.query(group(one.server(NAME, issuer.ca_file)), query(name), 5.0)
+            assert response == respond(query(name))
+            for connection in list(one.connections):
+                connection.abort()
+            while one.connections:  # noqa: ASYNC110 - a closed connection says nothing
+                await asyncio.sleep(0.001)
+        return one.sessions
+
+
+async def test_a_server_may_close_at_any_time(upstreams: Upstreams, issuer: Issuer) -> None:
+    """The next question makes a connection anew, and goes on with the TLS session there was."""
+    assert await _dropped(upstreams, issuer) == [False, True, True]
+
+
+def test_the_same_on_the_event_loop_of_the_resolver(issuer: Issuer) -> None:
+    """And on uvloop."""
+
+    async def run() -> list[bool]:
+        made = Upstreams()
+        try:
+            return await _dropped(made, issuer)
+        finally:
+            made.close()
+            await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(run()) == [False, True, True]
 
 
 async def _fails(upstreams: Upstreams, one: HttpsUpstream, issuer: Issuer) -> UpstreamError:
