@@ -143,13 +143,32 @@ def find_before(zones: Sequence[Zone], names: list[str], version: int, number: i
 
 
 def must_wait(zones: Sequence[Zone], found: Found | None) -> bool:
-    """Whether a zone that goes before the one found may still speak, once the addresses of the answer are known."""
-    return any(zone.addresses for zone in (zones[: found.place] if found else zones))
+    """Whether a zone may still speak, once the answer is known.
+
+    Where a trigger was found only IP triggers of zones that go before it are waited for, not the names the answer may
+    pass (BIND's ``qname-wait-recurse no``): what a zone denies is not asked for without need.
+    """
+    return any(zone.addresses for zone in zones[: found.place]) if found else any(map(_has_triggers, zones))
 
 
-def find_on_answer(zones: Sequence[Zone], addresses: Sequence[tuple[int, int]], before: Found | None) -> Found | None:
-    """The action that wins when the addresses (version, number) of the answer are known too."""
+def _has_triggers(zone: Zone) -> bool:
+    return bool(zone or zone.addresses)
+
+
+def find_on_answer(
+    zones: Sequence[Zone], hops: Sequence[list[str]], addresses: Sequence[tuple[int, int]], before: Found | None
+) -> Found | None:
+    """The action that wins when the answer is known too.
+
+    Args:
+        zones: in the order in which they win.
+        hops: targets of the answer's CNAMEs as their suffixes: QNAME triggers are for these too.
+        addresses: version and number of each address of the answer.
+        before: what was found without it.
+    """
     for place, zone in enumerate(zones[: before.place] if before else zones):
+        if action := next((action for hop in hops if (action := zone.by_name(hop))), None):
+            return Found(action, place, "QNAME")
         if action := zone.by_addresses(addresses):
             return Found(action, place, "IP")
     return before

@@ -46,10 +46,11 @@ def ask_zones(
     zones: list[Zone] = [asker.sets[name].rpz for name in labels]
     found = _before(zones, asker, names)
     if answer is not None:
+        targets = (record.data.lower().removesuffix(".") for record in answer.records if record.type == "CNAME")
         addresses = [(address.version, int(address)) for address in addresses_of(answer.records)]
-        found = find_on_answer(zones, addresses, found)
+        found = find_on_answer(zones, [suffixes(target) for target in targets if target], addresses, found)
     elif must_wait(zones, found):
-        return Zoned("", None, "an address that a zone has an IP trigger for", waits=True)
+        return Zoned("", None, "a CNAME target or an address that a zone has a trigger for", waits=True)
     if found is None:
         return Zoned("", None, f"no trigger of {', '.join(rule.sets)} is for it")
     why = f"{found.trigger} trigger of {labels[found.place]}: {found.action.kind}"

@@ -95,7 +95,7 @@ ADDRESSES = [
 def test_an_answer_finds_the_action_of_the_longest_prefix_among_its_addresses(addresses: list[str], wanted: str) -> None:
     """IP triggers go by the longest prefix that holds any address of the answer."""
     numbers = [(address.version, int(address)) for address in map(ip_address, addresses)]
-    assert shown(find_on_answer([zone(ZONE)], numbers, None)) == wanted
+    assert shown(find_on_answer([zone(ZONE)], [], numbers, None)) == wanted
 
 
 NX, PASS, DROP = "CNAME .", "CNAME rpz-passthru.", "CNAME rpz-drop."
@@ -118,7 +118,25 @@ def test_the_first_zone_wins_then_client_then_name_then_address(zones: list[str]
     assert must_wait(opened, found) == ("rpz-ip" in zones[0] and len(zones) > 1)
     answer = ip_address("192.0.2.7")
     if must_wait(opened, found):
-        found = find_on_answer(opened, [(4, int(answer))], found)
+        found = find_on_answer(opened, [], [(4, int(answer))], found)
+    assert shown(found) == wanted
+
+
+HOPS = [
+    ([f"c.test {NX}\n32.7.2.0.192.rpz-ip {DROP}"], "QNAME nxdomain"),
+    ([f"32.7.2.0.192.rpz-ip {DROP}", f"c.test {NX}"], "IP drop"),
+    ([f"b.test {PASS}\nc.test {NX}"], "QNAME passthru"),
+    ([f"c.test {NX}", f"b.test {PASS}"], "QNAME nxdomain"),
+    ([f"d.test {NX}"], ""),
+]
+
+
+@pytest.mark.parametrize(("zones", "wanted"), HOPS)
+def test_name_triggers_are_for_the_names_an_answer_passes(zones: list[str], wanted: str) -> None:
+    """CNAME targets count as names asked, in their order, in one zone before addresses."""
+    opened = [zone(text) for text in zones]
+    assert must_wait(opened, None)
+    found = find_on_answer(opened, [suffixes("b.test"), suffixes("c.test")], [(4, int(ip_address("192.0.2.7")))], None)
     assert shown(found) == wanted
 
 

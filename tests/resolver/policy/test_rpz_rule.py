@@ -86,6 +86,13 @@ async def test_a_wildcard_alias_leads_to_the_name_asked_in_the_garden() -> None:
     assert texts(answer.rr) == ["a.star.test. 60 CNAME a.star.test.garden.test.", "a.star.test.garden.test. 30 A 192.0.2.77"]
 
 
+async def test_a_name_behind_an_alias_is_a_name_asked() -> None:
+    """Whoever hides a denied name behind a CNAME of their own is denied all the same."""
+    asked = path()
+    asked.upstream.zone += ["front.test. 300 IN CNAME nx.test.", "nx.test. 300 IN A 192.0.2.8"]
+    assert RCODE[(await asked.get("front.test")).header.rcode] == "NXDOMAIN"
+
+
 async def test_a_dropped_query_gets_no_answer() -> None:
     """rpz-drop is silence, with its event."""
     asked = path()
@@ -141,7 +148,7 @@ def test_audit_records_what_a_zone_would_have_done() -> None:
 STORIES = [
     ("nx.test", None, "deny: QNAME trigger of first: nxdomain", "verdict"),
     ("www.example.org", None, "allow: QNAME trigger of first: passthru", "verdict"),
-    ("fine.test", None, "waits for the answer: an address that a zone has an IP trigger for", "waits"),
+    ("fine.test", None, "waits for the answer: a CNAME target or an address that a zone has a trigger for", "waits"),
     ("fine.test", "192.0.2.5", "no trigger of first, second is for it", "skip"),
     ("fine.test", "198.51.100.9", "deny: IP trigger of first: nxdomain", "verdict"),
     ("late.test", "192.0.2.5", "deny: QNAME trigger of second: nxdomain", "verdict"),
