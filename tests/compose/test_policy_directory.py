@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -154,3 +157,20 @@ def test_the_command(bootstrap: str, tmp_path: Path) -> None:
     code, out, err = run("--kafka", bootstrap, tmp_path)
     assert (code, out) == (1, "")
     assert err.startswith(f"nameward: {tmp_path / 'a.yaml'}: document 1: ")
+
+
+def test_watching_ends_with_ctrl_c(bootstrap: str, tmp_path: Path) -> None:
+    """A line of JSON for each change; Ctrl-C is status 0."""
+    written(tmp_path, a=tenant("watched", 64))
+    command = [sys.executable, "-m", "compose.cli", "policy", "sync", "--watch", "--json", "--kafka", bootstrap, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = json.loads(process.stdout.readline())
+    assert [(one["name"], one["change"]) for one in line["objects"]] == [("watched", "created")]
+    written(tmp_path, a="kind: [")
+    assert "a.yaml: line " in json.loads(process.stdout.readline())["error"]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+    (tmp_path / "a.yaml").unlink()
+    assert run("--kafka", bootstrap, tmp_path)[1] == "Tenant watched deleted\n"

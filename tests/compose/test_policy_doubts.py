@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from compose.policy_commands import policy
 from compose.policy_doubts import doubts
+from compose.policy_files import read_files
+from compose.policy_validate import found
 from tests.compose.test_policy_files import WRONG, written
 from tests.resolver.policy.written import objects, rules, tenant
 
@@ -81,3 +83,16 @@ def test_parts_of_a_policy_are_not_suspected(tmp_path: Path) -> None:
     """Where tenants are elsewhere, what selects a service or names a set may be there too."""
     (path,) = written(tmp_path, a=other("DomainSet", "ads", "{names: [ads.example]}"))
     assert run(path) == (0, f"1 object in {path}: valid\n", "")
+
+
+def test_what_is_in_force_counts_too(tmp_path: Path) -> None:
+    """Together with the broker's objects a rule can be shadowed by one that is there; only the documents are told of."""
+    present = objects(tenant() + rules("name: all, action: deny", name="a-first") + other("DomainSet", "old", "{names: [a.com]}"))
+    (path,) = written(tmp_path, a=rules("name: late, action: allow"))
+    findings = found(read_files([path]), present, NOW)
+    assert [str(finding) for finding in findings] == [
+        f"{path}: document 1: DNSPolicy/p spec.rules[0]: never reached: a-first/all (deny) takes everything it could match before it"
+    ]
+    (path,) = written(tmp_path, a=rules("name: late, action: allow", tenants="[nobody]"))
+    (finding,) = found(read_files([path]), present, NOW)
+    assert (finding.level, finding.path, finding.message) == ("error", "spec.tenants[0]", "there is no tenant 'nobody'")
