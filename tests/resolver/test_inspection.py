@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from resolver.explain import explained
+from resolver.posed import question
 from tests.resolver.path import Path, ask, ede_of, texts
 
 TENANT = """
@@ -179,3 +183,41 @@ async def test_policy_that_changes_while_upstream_is_asked_decides_on_the_answer
     changed = TENANT.format(default="allow", rules=f"  - {{name: d, action: deny, {ADDRESSES}}}")
     path.upstream.before_answer = lambda: path.apply(changed)
     assert (await path.get("www.example")).header.rcode == 3
+
+
+async def test_a_schedule_is_never_outlived_by_what_is_repeated() -> None:
+    """A rule that begins to hold at a boundary holds for the query at that moment, however often it was answered before."""
+    path = path_of(
+        'name: d, action: deny, match: {qname: [fine.example]}, schedule: {timeZone: UTC, hours: ["08:01-08:02"]}'
+    )
+    for _ in range(3):
+        assert (await path.get("fine.example")).header.rcode == 0
+    (known,) = path.fastpath.table().values()
+    assert known.end == path.now + 60
+    assert not path.fastpath.renew(known, int((path.now + 60) * 1e9))
+    path.now += 60
+    assert (await path.get("fine.example")).header.rcode == 3
+    path.now += 60
+    assert (await path.get("fine.example")).header.rcode == 0
+
+
+async def test_explain_tells_what_was_made_of_an_answer_at_hand() -> None:
+    """Before anybody asked, rules on the answer wait; with the answer in the cache they have looked at it."""
+    path = path_of(f"name: ok, action: allow, {ADDRESSES}", "name: all, action: deny")
+
+    def story(name: str) -> dict[str, Any]:
+        query = question(name, "A")
+        return explained(path.store.current, path.caches, "127.0.1.1", query, transport="tls", now=path.now)
+
+    waiting = story("fine.example")
+    assert (waiting["verdict"], waiting["waits_for_answer"], waiting["answer_source"]) == ("allow", True, "upstream")
+    assert [(rule["rule"], rule["outcome"]) for rule in waiting["rules"]] == [
+        ("p/ok", "waits"), ("p/all", "verdict"), ("", "skip"), ("rebinding-guard", "waits"),
+    ]  # fmt: skip
+    await path.get("fine.example")
+    seen = story("fine.example")
+    assert (seen["verdict"], seen["rule"], seen["rcode"], seen["answer_source"]) == ("deny", "p/all", "NXDOMAIN", "policy")
+    assert seen["rules"][0]["why"] == "no address of the answer (198.51.100.1) is in 192.0.2.0/24, 10.1.0.0/16"
+    local = story("portal.internal")
+    assert (local["verdict"], local["rule"], local["answer_source"]) == ("allow", "p/ok", "virtual")
+    assert local["rules"][-1]["why"] == "the answer was made here"
