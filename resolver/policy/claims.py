@@ -7,7 +7,8 @@ Used for a client's first query under an epoch, then remembered. This module mus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
@@ -138,6 +139,19 @@ class _Group:
         )
 
 
+def _conditions(claim: Claim) -> Iterator[Hashable]:
+    """Each condition but the subnet's, so that no two kinds of them are equal."""
+    yield from claim.namespaces
+    if claim.certificate:
+        yield (claim.certificate,)
+    if claim.server_name is not None:
+        yield claim.server_name
+    if claim.path:
+        yield "path", claim.path, ""
+    if claim.listener:
+        yield "listener", claim.listener, ""
+
+
 class Claims:
     """The claims of all tenants that ask for more than an address.
 
@@ -151,19 +165,17 @@ class Claims:
             members.setdefault(replace(claim, network=None), []).append((claim, tenant))
         self._names: PatternIndex[_Group] = PatternIndex()
         self._keyed: dict[object, list[_Group]] = {}
+        common = Counter(key for claim in members for key in _conditions(claim))
         for claim, parts in members.items():
             nets = ((part.network, (part.network.prefixlen, tenant)) for part, tenant in parts if part.network)
             rest = next(((-1, tenant) for part, tenant in parts if part.network is None), None)
-            self._add(_Group(claim, SubnetIndex(nets), rest))
-
-    def _add(self, group: _Group) -> None:
-        """Find it by one of its conditions, so that a client is held against few claims."""
-        claim = group.claim
-        if claim.server_name is not None and not (claim.certificate or claim.namespaces):
-            self._names.add(claim.server_name, group)
-        else:
-            key = claim.certificate or (claim.namespaces[0] if claim.namespaces else claim.path) or (claim.listener,)
-            self._keyed.setdefault(key, []).append(group)
+            # Found by the condition that fewest share, so that a client is held against few claims.
+            key = min(_conditions(claim), key=common.__getitem__)
+            group = _Group(claim, SubnetIndex(nets), rest)
+            if isinstance(key, Pattern):
+                self._names.add(key, group)
+            else:
+                self._keyed.setdefault(key, []).append(group)
 
     def tenant_of(self, arrival: Arrival, version: int, number: int) -> str | None:
         """The tenant with the most specific claim on a client.
@@ -189,7 +201,8 @@ class Claims:
         return None if len(tenants) > 1 else next(iter(tenants), "")
 
     def _near(self, arrival: Arrival) -> Iterator[_Group]:
-        for key in (*arrival.certificates, *arrival.namespaces, arrival.path, (arrival.listener,)):
+        told = Claim(arrival.namespaces, "", None, arrival.path, arrival.listener)
+        for key in (*_conditions(told), *((name,) for name in arrival.certificates)):
             yield from self._keyed.get(key, ())
         if arrival.server_name:
             yield from self._names.walk(suffixes(arrival.server_name))

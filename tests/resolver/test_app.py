@@ -113,6 +113,24 @@ def test_a_taken_admin_port_is_one_sentence(tmp_path: Path) -> None:
     assert f"admin endpoint 127.0.0.1:{worker.admin} cannot be bound" in one_sentence(words)
 
 
+def test_unknown_clients_are_refused_so_often(tmp_path: Path) -> None:
+    """At every listener; beyond the limit there is silence, and the count of it."""
+    port = free_port()
+    places = [{"name": "edge", "address": "127.0.0.1", "port": port}]
+    limits = {"unknown_queries_per_second": 1}
+    worker = WorkerProcess(tmp_path, listeners=places, limits=limits).start().wait_listening()
+    for number, to in enumerate((worker.port, port)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(5)
+            client.bind((f"127.0.0.{number + 10}", 0))
+            for _ in range(20):
+                client.sendto(query("a.test"), ("127.0.0.1", to))
+            assert rcode(client.recv(512)) == 5
+    eventually(lambda: worker.metric("nameward_queries_total") and worker.metric("nameward_limited_total") >= 36)
+    assert 'nameward_limited_total{done="dropped",limit="client",tenant=""}' in worker.get("/metrics")[1]
+    assert worker.end() == 0
+
+
 def test_a_directory_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     """A file in the place of the directory."""
     (tmp_path / "state").write_text("a file")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolver.policy.claims import Claims
 from resolver.policy.compiler import verify
 from resolver.tenants import Arrival, identify
 from schemas.documents import read_documents
@@ -237,3 +238,15 @@ def test_verified_tenants_never_meet(entries: list[dict[str, object]], arrival: 
             assert policy.claims.tenant_of(arrival, 4, 10 << 24 | 1 << 16 | 1) is not None
         found.append(identify(policy, address, arrival))
     assert len({asker.tenant.name if asker else "" for asker in found}) == 1
+
+
+@pytest.mark.parametrize("entry", ["serverNames: [dns.example], paths: [/{0}]", "namespaces: {{app: web, team: t{0}}}"])
+def test_a_client_is_held_against_few_claims(entry: str) -> None:
+    """Tenants that share a condition are told apart by the one they do not share, not one after the other."""
+    policy = compiled(tenants(**{f"t{n}": f"clients: [{{{entry.format(n)}}}]" for n in range(100)}))
+    arrival = Arrival("", "dns.example", "/42", (), (("app", "web"), ("team", "t42")))
+    asker = identify(policy, "10.0.0.1", arrival)
+    assert asker is not None
+    assert asker.tenant.name == "t42"
+    assert isinstance(policy.claims, Claims)
+    assert len(list(policy.claims._near(arrival))) == 1
