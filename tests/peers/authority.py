@@ -26,7 +26,7 @@ class Authority:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.asked: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._tcp = _Tcp((host, 0), _Stream)
+        self._tcp = _Tcp((host, 0), Stream)
         self._tcp.authority = self
         self.port = self._tcp.server_address[1]
         self._udp = _Udp((host, self.port), _Datagram)
@@ -102,8 +102,11 @@ class _Datagram(socketserver.BaseRequestHandler):
             sock.sendto(answer, self.client_address)
 
 
-class _Stream(socketserver.StreamRequestHandler):
+class Stream(socketserver.StreamRequestHandler):
+    """One connection: queries in, answers out, each with its length before it."""
+
     def handle(self) -> None:
+        """Answer until the client has no more."""
         with contextlib.suppress(OSError):
             while size := self.rfile.read(2):
                 answer = self.server.authority.answer(self.rfile.read(int.from_bytes(size, "big")), stream=True)
