@@ -63,9 +63,10 @@ def command(
         "listener": listener,
     }
     asked = {key: value for key, value in asked.items() if value}
-    story = (
-        by_files(files, asked) if files else by_resolver(Address.parse(admin or endpoints_of(directory).admin), asked)
-    )
+    if files:
+        story = by_files(files, asked, directory)
+    else:
+        story = by_resolver(Address.parse(admin or endpoints_of(directory).admin), asked)
     if as_json:
         click.echo(json.dumps(story, indent=2, ensure_ascii=False))
         return
@@ -74,28 +75,30 @@ def command(
     show(story)
 
 
-def by_files(files: tuple[Path, ...], asked: dict[str, str]) -> dict[str, Any]:
-    """The story by documents alone: no overlays, no signals, nothing cached.
+def by_files(files: tuple[Path, ...], asked: dict[str, str], directory: Path) -> dict[str, Any]:
+    """The story by documents alone, and files of domain sets at hand: no overlays, no signals, nothing cached.
 
     Raises:
         Failure: if the documents are wrong, or the query is.
     """
     from compose.policy_files import check_alone, read_files
+    from compose.policy_set_files import at_hand
     from resolver.cache import Caches
     from resolver.explain import explained_request
     from resolver.policy.compiler import PolicyError, compile_policy
-    from schemas.objects import DomainSet
 
     documents = read_files(files)
     check_alone(documents)
     objects = {document.key: document.obj for document in documents}
+    sets = [(obj.obj.metadata.name, file, contents) for obj, file, contents in at_hand(documents, directory)]
+    contents = {file: held for _, file, held in sets if held is not None}
     now = time.time()
     try:
-        compiled = compile_policy(objects, {}, now=now, version="of these files", epoch=0)
+        compiled = compile_policy(objects, {}, now=now, version="of these files", epoch=0, files=contents)
         story = explained_request(compiled, Caches(1), asked, now)
     except (PolicyError, ValueError) as error:
         raise Failure(str(error)) from error
-    elsewhere = [obj.metadata.name for obj in objects.values() if isinstance(obj, DomainSet) and obj.spec.file]
+    elsewhere = [name for name, _, held in sets if held is None]
     if elsewhere:
         story["notes"] = [f"sets in files of the resolver's host were taken as empty: {', '.join(elsewhere)}"]
     return story

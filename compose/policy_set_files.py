@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from resolver.policy.set_contents import build_index, open_index
+from resolver.policy.set_contents import SetContents, build_index, open_index
 from resolver.set_place import PlaceError, Places
 from schemas.documents import Document
 from schemas.objects import DomainSet, SetFile
 
 
-def troubles(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, str, bool]]:
-    """Each set of a file with what is to be said of the file; and whether it was looked into, so that this is wrong.
+def at_hand(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, SetFile, SetContents | None]]:
+    """Each set of a file with what the file holds, None if it is not at hand.
 
     Args:
         documents: of any kind.
@@ -25,11 +25,17 @@ def troubles(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Docum
     for document in documents:
         if isinstance(document.obj, DomainSet) and (file := document.obj.spec.file) is not None:
             content = _content(file, (stack / "domain-sets", Path(document.file).parent))
-            if content is None:
-                yield document, f"{file.path} is not at hand, its lines are not checked here", False
-            else:
-                read = open_index(b"".join(build_index(content, file.format)), file.path)
-                yield from ((document, trouble, True) for trouble in read.troubles)
+            index = None if content is None else b"".join(build_index(content, file.format))
+            yield document, file, None if index is None else open_index(index, file.path)
+
+
+def troubles(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, str, bool]]:
+    """What is to be said of each file, and whether that was found in it, so that it is wrong."""
+    for document, file, contents in at_hand(documents, stack):
+        if contents is None:
+            yield document, f"{file.path} is not at hand, its lines are not checked here", False
+        else:
+            yield from ((document, trouble, True) for trouble in contents.troubles)
 
 
 def _content(file: SetFile, roots: Iterable[Path]) -> bytes | None:

@@ -105,8 +105,8 @@ class Zone:
         return self.actions[number - 1] if number else self.everything
 
     def by_client(self, version: int, number: int) -> Action | None:
-        """What the CLIENT-IP triggers say of an address."""
-        found = self.clients.get(version, number) if self.clients else None
+        """What the CLIENT-IP triggers say of an address; version 0 is a client without one (see posed.py)."""
+        found = self.clients.get(version, number) if self.clients and version else None
         return found.action if found else None
 
     def by_addresses(self, addresses: Iterable[tuple[int, int]]) -> Action | None:

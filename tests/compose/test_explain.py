@@ -118,3 +118,16 @@ def test_keys_of_a_request(asked: dict[str, str], why: str) -> None:
     """Missing and unknown keys are told."""
     with pytest.raises(ValueError, match=why):
         explained_request(compiled(POLICY), Caches(1), asked, NOW)
+
+
+def test_the_story_by_files_knows_the_sets_whose_files_are_at_hand(tmp_path: Path) -> None:
+    """What lies beside the documents is read as a resolver would, also for a client known by its labels; the rest is said to be missing."""
+    head = "apiVersion: nameward.io/v1\nkind: DomainSet\nmetadata: {{name: {0}}}\nspec: {{file: {{path: {0}.txt, format: rpz}}}}\n---\n"
+    rule = "name: zones, action: rpz, match: {domainSets: [here, away]}"
+    (path,) = written(tmp_path, a=tenant() + head.format("here") + head.format("away") + rules(rule))
+    (path.parent / "here.txt").write_text("bad.test CNAME .\n24.0.2.0.192.rpz-client-ip CNAME .\n")
+    for client in (["--client", "10.0.1.10"], ["--tenant", "acme", "--client", "app=x"]):
+        code, out, _ = run("--files", str(path), *client, "--directory", str(tmp_path), "bad.test")
+        assert code == 0
+        assert "deny: QNAME trigger of here: nxdomain" in out
+        assert "sets in files of the resolver's host were taken as empty: away" in out
