@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import inf, log
+from typing import NamedTuple
 
 from resolver.policy.catalog import Catalog
 from resolver.policy.discovery import DiscoveryEntry
@@ -25,8 +26,7 @@ _DOWN = 2
 _HEALTH = {"up": 0, "degraded": 1, "down": _DOWN}
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One endpoint and what its place came from.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ranked:
 
     def place(self, order: tuple[str, ...]) -> tuple[float, ...]:
         """Sorts endpoints."""
-        return tuple(self.classes[word] for word in order)
+        return tuple(map(self.classes.__getitem__, order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class Selection:
         The best class is that of all endpoints: who asks for both types must find them in the same place.
         """
         limit, order = self.rule.limit, self.rule.classes
-        best = [one for one in self.ranked if limit or one.place(order) == self.ranked[0].place(order)]
+        first = self.ranked[0].place(order) if self.ranked else ()
+        best = self.ranked if limit else [one for one in self.ranked if one.place(order) == first]
         found = [one for one in best if not family or one.endpoint.family == family]
         return found[:limit] if limit else found
 
@@ -154,7 +155,7 @@ def rank(asker: Asker, rule: DiscoveryEntry, service: ServiceEntry, endpoint: En
     classes = {
         "zone": 0 if zone and endpoint.zone == zone else 1,
         "health": _HEALTH.get(health.value, 0) if health else 0,
-        "latency": latency_class(UNKNOWN_MS if latency is None else milliseconds(latency.value) or 0.0),
+        "latency": latency_class(milliseconds(latency.value) or 0.0) if latency else _UNKNOWN,
         "weight": _share(rule.owner, asker.address, endpoint),
     }
     return Ranked(service, endpoint, classes, health, latency)
@@ -163,6 +164,9 @@ def rank(asker: Asker, rule: DiscoveryEntry, service: ServiceEntry, endpoint: En
 def latency_class(needed_ms: float) -> int:
     """Class of a latency: 0 below 4 ms, then one more with each doubling, so that jitter seldom moves anything."""
     return max(0, int(needed_ms).bit_length() - 2)
+
+
+_UNKNOWN = latency_class(UNKNOWN_MS)
 
 
 def _share(rule: str, client: str, endpoint: EndpointEntry) -> float:
