@@ -19,6 +19,9 @@ from compose.failure import Failure
 from schemas.topics import OBJECTS, OVERLAYS
 
 _RETRY_S = 0.5
+_AHEAD_MS = 50
+"""The embedded broker holds a fetch to its end: asking more often than resolvers do, a change is remembered before they
+have it in force, that is before `apply` returns."""
 
 
 class Remembered(msgspec.Struct):
@@ -64,7 +67,9 @@ class Mirror:
 
     async def _follow_once(self, bootstrap: str) -> None:
         places = _places(self.values)
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=_AHEAD_MS
+        )
         await consumer.start()
         try:
             consumer.assign(list(places))
