@@ -15,7 +15,15 @@ from resolver.answers.search import MOST_QUESTIONS, run, search_for
 from resolver.answers.virtual import Enclosing
 from resolver.bindings import Bindings, learn
 from resolver.buffer import Offer
-from resolver.errors import Ede, NotAQueryError, NoUpstreamError, OverloadError, RefusedError, ResolutionError
+from resolver.errors import (
+    Ede,
+    NotAQueryError,
+    NoUpstreamError,
+    OverloadError,
+    RefusedError,
+    ResolutionError,
+    UpstreamError,
+)
 from resolver.event import Visit, template_of
 from resolver.excess import Excess
 from resolver.fastpath import FastPath
@@ -24,8 +32,8 @@ from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect, inspect_failure
 from resolver.policy.on_answer import Answered
 from resolver.query import Response
-from resolver.resolution import Resolution
-from resolver.tenants import PLAIN, Arrival, Asker, Policies, UpstreamGroupView, identify
+from resolver.resolution import Asking, Resolution, same
+from resolver.tenants import PLAIN, Arrival, Asker, Policies, identify
 from resolver.wire import check_servable, decode_query, encode_response, limit_of
 
 Answering = Coroutine[None, None, bytes | None]
@@ -155,7 +163,7 @@ class Handler:
         """What is remembered, in place of what upstream would be asked for; then inspected."""
         if isinstance(found, Response):
             return self._inspected(visit, asker, found, "", now)
-        cached = self._resolution.known(asker.tenant, self._group(visit, asker, found), found.query, now)
+        cached = self._resolution.known(*self._asking(visit, found), now)
         if cached is None:
             return found
         answer = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
@@ -187,28 +195,40 @@ class Handler:
         for _ in range(_TRIES if visit.search is None else _TRIES + MOST_QUESTIONS):
             if visit.search is not None:
                 visit.search.count_question()
-            asker = visit.asker
-            assert asker is not None  # noqa: S101 - only a tenant's query comes here
-            group = self._group(visit, asker, lookup)
-            answer = await self._resolution.ask(asker.tenant, group, lookup.query)
+            asked = self._asking(visit, lookup)
+            answer = await self._told(visit, asked)
             now = self._clock() / 1e9
-            if visit.epoch == self._policies.current.epoch:
-                answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
-                found = self._inspected(visit, asker, answer, lookup.query.qname, now)
-                if visit.search is not None and isinstance(found, Response):
-                    found = self._searched(visit, asker, now, found)
-            else:
-                found = self._find(visit, now)
+            found = lookup if visit.epoch == self._policies.current.epoch else self._find(visit, now)
+            if answer is not None and isinstance(found, Lookup) and same(self._asking(visit, found), asked):
+                found = self._arrived(visit, found, answer, now)
             if isinstance(found, Response):
                 return found
             lookup = found
         raise OverloadError
 
-    def _group(self, visit: Visit, asker: Asker, lookup: Lookup) -> UpstreamGroupView:
-        group = asker.tenant.upstream_for(lookup.query.qname, visit.decision.route)
+    async def _told(self, visit: Visit, asked: Asking) -> Response | None:
+        """What upstream says; None if it failed, but policy changed meanwhile and may name other servers."""
+        try:
+            return await self._resolution.ask(*asked)
+        except UpstreamError:
+            if visit.epoch == self._policies.current.epoch:
+                raise
+            return None
+
+    def _arrived(self, visit: Visit, lookup: Lookup, answer: Response, now: float) -> Response | Lookup:
+        asker = _asker_of(visit)
+        answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
+        found = self._inspected(visit, asker, answer, lookup.query.qname, now)
+        if visit.search is not None and isinstance(found, Response):
+            return self._searched(visit, asker, now, found)
+        return found
+
+    def _asking(self, visit: Visit, lookup: Lookup) -> Asking:
+        tenant = _asker_of(visit).tenant
+        group = tenant.upstream_for(lookup.query.qname, visit.decision.route)
         if group is None:
             raise NoUpstreamError
-        return group
+        return tenant, group, lookup.query
 
     def _inspected(self, visit: Visit, asker: Asker, found: Response, asked: str, now: float) -> Response | Lookup:
         """Rules on the answer: every CNAME hop and address, be it upstream's (which was `asked`) or made here."""
@@ -254,3 +274,8 @@ class Handler:
         latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
         self._offer(template, visit.received_ns, latency_us, response.upstream_us)
         return wire
+
+
+def _asker_of(visit: Visit) -> Asker:
+    assert visit.asker is not None  # noqa: S101 - nobody else's query comes to be asked
+    return visit.asker

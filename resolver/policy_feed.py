@@ -202,9 +202,9 @@ class PolicyFeed:
         return place.next >= place.target
 
     def _note_offsets(self) -> None:
-        """Tell only of records that are in force; those of a broker that has forgotten them do not count."""
-        self._store.objects_offset = 0 if self._objects.anew else self._objects.next
-        self._store.overlays_offset = 0 if self._overlays.anew else self._overlays.next
+        """Tell only of records that are in force: not of those still waiting for more, or forgotten by the broker."""
+        self._store.objects_offset = self._objects.delivered
+        self._store.overlays_offset = self._overlays.delivered
         self._status.due.set()
 
     async def _swap(self, *deliveries: Steps[None]) -> None:

@@ -27,6 +27,7 @@ class Place:
 
     Attributes:
         next: offset of the next record to read. target: offset to reach before what was read is put in force.
+        delivered: offset behind the last record handed over; what was read beyond it is in force nowhere.
         anew: what is put in force next replaces everything heard before.
         rewound: the broker forgot the topic; its next words may come in pieces.
         last: what the record at next - 1 was, to notice that the broker has another there now.
@@ -37,6 +38,7 @@ class Place:
     forget: Callable[[], None]
     next: int = 0
     target: int = 0
+    delivered: int = 0
     anew: bool = True
     rewound: bool = False
     last: tuple[int, int, bytes | None] | None = None
@@ -45,7 +47,7 @@ class Place:
     def begin(self, end: int) -> None:
         """Read from the beginning, up to `end` at first."""
         self.rewound = self.rewound or end < self.next
-        self.next, self.target, self.anew, self.last = 0, end, True, None
+        self.next, self.target, self.delivered, self.anew, self.last = 0, end, 0, True, None
         self.pending.clear()
 
     def take(self, record: ConsumerRecord) -> bool:
@@ -74,6 +76,7 @@ class Place:
             if not place % _SLICE:
                 yield
         self.pending.clear()
+        self.delivered = self.next
         self.anew = self.rewound = False
 
 

@@ -21,6 +21,8 @@ from resolver.tenants import TenantView, UpstreamGroupView
 from resolver.wire import encode_query
 from schemas.tenant_spec import Caching
 
+Asking = tuple[TenantView, UpstreamGroupView, Query]
+"""Whose question to whom."""
 PATIENCE = 1.8
 """Seconds a client waits for upstream when a stale answer is at hand (RFC 8767 section 5: client response timer)."""
 _POPULAR = 3
@@ -144,6 +146,11 @@ class Resolution:
     ) -> None:
         failed = Response(error.rcode, "error", ede=error.ede, ede_text=error.ede_text, lifetime=FAILURE_TTL)
         keep(self.caches, tenant, group, query, failed, now)
+
+
+def same(one: Asking, other: Asking) -> bool:
+    """Whether the answer to one is the answer to the other: questions of one tenant to the same servers."""
+    return one == other or _key(*one) == _key(*other)
 
 
 def _key(tenant: TenantView, group: UpstreamGroupView, query: Query) -> Hashable:

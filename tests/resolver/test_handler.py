@@ -276,12 +276,67 @@ async def test_unrelated_policy_change_while_upstream_is_asked() -> None:
 
 
 async def test_policy_changes_without_end() -> None:
-    """If policy never stands still while an uncacheable answer is fetched, the query fails in bounded time."""
+    """However often policy changes meanwhile: what the servers say that it still names is an answer, kept or not."""
     path = Path()
     path.upstream.zone = ["www.example.org. 0 IN A 192.0.2.1"]
     path.upstream.before_answer = lambda: path.store.swap(path.now) and None
     answer = await path.get("www.example.org")
+    assert (texts(answer.rr), len(path.upstream.asked)) == (["www.example.org. 0 A 192.0.2.1"], 1)
+
+
+OTHER_SERVERS = """
+apiVersion: nameward.io/v1
+kind: Tenant
+metadata: {name: globex}
+spec: {default: allow, clients: [{subnets: [127.0.2.0/24]}], upstreams: [{servers: ["udp://127.0.0.1:{{port}}"]}]}
+"""
+
+
+async def test_upstreams_change_without_end() -> None:
+    """If the servers to ask are others each time an answer comes, the query fails in bounded time."""
+    path = Path()
+    ports = iter(range(5000, 5100))
+    path.upstream.before_answer = lambda: path.apply(OTHER_SERVERS.replace("{{port}}", str(next(ports))))
+    answer = await path.get("www.example.org", client="127.0.2.1")
     assert (answer.header.rcode, len(path.upstream.asked)) == (2, 4)
+
+
+async def test_servers_that_failed_were_replaced_meanwhile() -> None:
+    """A query that waits for dead servers when policy names others is answered by those."""
+    path = Path()
+    path.upstream.broken = True
+
+    def meanwhile() -> None:
+        path.upstream.before_answer = lambda: setattr(path.upstream, "broken", False)
+        path.apply(OTHER_SERVERS.replace("{{port}}", "5397"))
+
+    path.upstream.before_answer = meanwhile
+    answer = await path.get("www.example.org", client="127.0.2.1")
+    assert texts(answer.rr) == ["www.example.org. 300 A 192.0.2.1"]
+    assert [event.upstream for event in path.events] == ["udp://127.0.0.1:5397"]
+
+
+async def test_servers_fail_while_another_thing_changes() -> None:
+    """A failure stays one when policy names the same servers as before; they are not asked again."""
+    path = Path()
+    path.upstream.broken = True
+    path.upstream.before_answer = lambda: path.store.swap(path.now) and None
+    answer = await path.get("www.example.org", client="127.0.2.1")
+    assert (answer.header.rcode, len(path.upstream.asked)) == (2, 1)
+
+
+async def test_a_client_that_changes_hands_meanwhile() -> None:
+    """What one tenant asked is no answer for the tenant that has its client now, though both name the same servers."""
+    path = Path()
+    taken = OTHER_SERVERS.replace("globex", "taker").replace("127.0.2.0/24", "127.0.2.1").replace("{{port}}", "5399")
+
+    def meanwhile() -> None:
+        path.upstream.before_answer = lambda: None
+        path.apply(taken)
+
+    path.upstream.before_answer = meanwhile
+    await path.get("www.example.org", client="127.0.2.1")
+    assert (path.events[0].tenant, len(path.upstream.asked)) == ("taker", 2)
 
 
 async def test_changed_upstreams_start_afresh() -> None:

@@ -46,6 +46,24 @@ def test_nothing_is_due_before_the_end_was_reached() -> None:
     assert heard.deliver() == ["d"]
 
 
+def test_delivered_is_only_what_was_handed_over() -> None:
+    """Records that wait for those behind them are read but in force nowhere; what is read anew counts from nothing."""
+    heard = Heard()
+    heard.place.begin(1)
+    heard.place.take(record(0, "a"))
+    assert heard.place.delivered == 0
+    heard.deliver()
+    heard.place.target = 3
+    heard.place.take(record(1, "b"))
+    heard.deliver()
+    assert (heard.place.next, heard.place.delivered) == (2, 1)
+    heard.place.take(record(2, "c"))
+    heard.deliver()
+    assert heard.place.delivered == 3
+    heard.place.begin(3)
+    assert heard.place.delivered == 0
+
+
 def test_an_empty_topic_replaces_nothing() -> None:
     """What is in force stays until the topic has something to say, and is replaced then."""
     heard = Heard()
