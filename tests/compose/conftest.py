@@ -15,11 +15,9 @@ import pytest
 import yaml
 
 from compose import broker, topics
-from compose.kafka import artifacts
 from compose.ports import Address
 from compose.store import ping
-from tests import peers
-from tests.integration.kafka import ApacheKafka
+from tests.integration import kafka as apache
 
 BROKERS = [pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)]
 
@@ -76,16 +74,9 @@ def bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             asyncio.run(topics.create(str(address)))
             yield str(address)
         return
-    peers.require("java")
-    try:
-        artifacts.fetch()
-    except artifacts.ArtifactsError as error:
-        peers.missing("kafka", str(error))
-    node = ApacheKafka(directory)
-    node.start()
-    asyncio.run(topics.create(node.bootstrap))
-    yield node.bootstrap
-    node.stop()
+    with apache.running(directory) as node:
+        asyncio.run(topics.create(node.bootstrap))
+        yield node.bootstrap
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.kafka import artifacts
-from tests import peers
+from tests.integration import kafka
 from tests.integration.kafka import ApacheKafka
 from tests.integration.stack import Stack
 from tests.peers import authority
@@ -31,15 +30,8 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "embedded":
         yield None
         return
-    peers.require("java")
-    try:
-        artifacts.fetch()
-    except artifacts.ArtifactsError as error:
-        peers.missing("kafka", str(error))
-    node = ApacheKafka(tmp_path_factory.mktemp("kafka"))
-    node.start()
-    yield node
-    node.stop()
+    with kafka.running(tmp_path_factory.mktemp("kafka")) as node:
+        yield node
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,33 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from compose.kafka import artifacts
+from tests import peers
 from tests.peers.authority import free_port
+
+
+def require_kafka() -> None:
+    """Java and Kafka's jars, or the test is skipped (or fails where peers must be there)."""
+    peers.require("java")
+    try:
+        artifacts.fetch()
+    except artifacts.ArtifactsError as error:
+        peers.missing("kafka", str(error))
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[ApacheKafka]:
+    """A node for the time of a with block."""
+    require_kafka()
+    node = ApacheKafka(directory)
+    node.start()
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 class ApacheKafka:

@@ -14,15 +14,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from compose import broker as embedded
-from compose.kafka import artifacts
 from resolver.counters import Counters
 from resolver.delivery import UndeliveredError
 from resolver.kafka import KafkaTransport
 from resolver.publisher import Limits, Publisher
 from schemas.batches import BatchHeader, decode_batch
 from schemas.topics import EVENTS
-from tests import peers
-from tests.integration.kafka import ApacheKafka
+from tests.integration.kafka import ApacheKafka, require_kafka
 from tests.peers.authority import free_port
 from tests.resolver.templates import moment, template
 
@@ -56,11 +54,7 @@ class Embedded:
 def broker(request: pytest.FixtureRequest, tmp_path: Path):
     """A running broker."""
     if request.param == "apache":
-        peers.require("java")
-        try:
-            artifacts.fetch()
-        except artifacts.ArtifactsError as error:
-            peers.missing("kafka", str(error))
+        require_kafka()
     node = Embedded() if request.param == "embedded" else ApacheKafka(tmp_path / "kafka")
     node.start()
     yield node

@@ -17,9 +17,10 @@ import yaml
 from schemas.batches import BatchHeader, columns_of
 from schemas.events import AnswerRecord, AuditVerdict, QueryEvent
 from tests.peers.authority import free_port
+from tests.streams.child import Child
 
 
-class Store:
+class Store(Child):
     """``python -m streams.warehouse`` on a port and directory of its own."""
 
     def __init__(self, directory: Path, **settings: object) -> None:
@@ -27,7 +28,6 @@ class Store:
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "store.yaml"
         self.config.write_text(yaml.safe_dump({"path": str(directory / "store"), "port": self.port, **settings}))
-        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -53,18 +53,6 @@ class Store:
             connection.request("GET", "/ping")
             return connection.getresponse().read() == b"Ok.\n"
         return False
-
-    def kill(self) -> None:
-        """End it without a word."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> int:
-        """End it as its supervisor does; the exit status."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(20)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from compose import broker, topics
-from compose.kafka import artifacts
 from schemas.batches import encode_batch
 from schemas.topics import EVENTS, partition_of
 from streams.topics import TopicError, make_changelogs
-from tests import peers
-from tests.integration.kafka import ApacheKafka
+from tests.integration import kafka as apache
 from tests.peers.authority import free_port
 from tests.streams.store import batch
 from tests.streams.workers import Worker, until
@@ -68,16 +66,9 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         embedded.process.kill()
         embedded.process.wait(10)
         return
-    peers.require("java")
-    try:
-        artifacts.fetch()
-    except artifacts.ArtifactsError as error:
-        peers.missing("kafka", str(error))
-    node = ApacheKafka(tmp_path_factory.mktemp("kafka"))
-    node.start()
-    asyncio.run(topics.create(node.bootstrap))
-    yield node
-    node.stop()
+    with apache.running(tmp_path_factory.mktemp("kafka")) as node:
+        asyncio.run(topics.create(node.bootstrap))
+        yield node
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from typing import Any
 
 import yaml
 
+from tests.streams.child import Child
 
-class Worker:
+
+class Worker(Child):
     """``python -m streams NAME`` with settings of its own."""
 
     def __init__(self, name: str, directory: Path, bootstrap: str, warehouse: str = "", **changes: object) -> None:
@@ -32,7 +34,6 @@ class Worker:
             **changes,
         }
         self.config.write_text(yaml.safe_dump(settings))
-        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait for its word."""
@@ -59,18 +60,6 @@ class Worker:
     def log(self) -> str:
         """What it said on standard error."""
         return (self.directory / f"{self.name}.log").read_text()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
-        assert self.process is not None
-        self.process.terminate()
-        return self.process.wait(20)
 
     def status(self) -> dict[str, Any]:
         """Its status page."""

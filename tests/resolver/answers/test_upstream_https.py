@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 import uvloop
@@ -16,21 +15,6 @@ from tests.peers.doh import HttpsUpstream, Reply, https_upstream
 from tests.resolver.answers.servers import group, query, respond
 
 NAME = "dns.example.net"
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    """Vouches for the servers."""
-    return Issuer(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-async def upstreams() -> AsyncIterator[Upstreams]:
-    """What is tested."""
-    made = Upstreams()
-    yield made
-    made.close()
-    await asyncio.sleep(0)
 
 
 async def test_a_question_is_posted(upstreams: Upstreams, issuer: Issuer) -> None:

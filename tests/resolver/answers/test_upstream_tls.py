@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,6 @@ from tests.peers.certificates import Issuer
 from tests.resolver.answers.servers import group, query, respond, upstream
 
 NAME = "dns.example.net"
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    """Vouches for the servers."""
-    return Issuer(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture
-async def upstreams() -> AsyncIterator[Upstreams]:
-    """What is tested."""
-    made = Upstreams()
-    yield made
-    made.close()
 
 
 async def test_one_connection_for_many_questions(upstreams: Upstreams, issuer: Issuer) -> None:
