@@ -171,6 +171,8 @@ def _check(value: object, kind: Any, path: str) -> Iterator[tuple[str, str]]:  #
     elif get_origin(bare) is dict and isinstance(value, dict):
         for key, item in value.items():
             yield from _check(item, get_args(bare)[1], f"{path}.{key}")
+        if limits:
+            yield from _check_leaf(value, Annotated[(dict, *limits)], path)
     elif type(None) in get_args(bare) and value is not None:
         yield from _check(value, get_args(bare)[0], path)
     else:

@@ -176,3 +176,10 @@ def test_any_text_is_answered(text: str) -> None:
     documents, errors = read_documents(text, "f")
     assert all(isinstance(str(error), str) for error in errors)
     assert not documents
+
+
+def test_keys_and_values_may_not_be_empty_where_some_are_needed() -> None:
+    """A selector that selects nothing in particular is told with its key path."""
+    text = "apiVersion: nameward.io/v1\nkind: DiscoveryRule\nmetadata: {name: d}\nspec: {name: a.internal, selector: {}}\n"
+    _, errors = read_documents(text, "f.yaml")
+    assert [str(error) for error in errors] == ["f.yaml: document 1: spec.selector: expected keys and values of length >= 1, got {}"]
