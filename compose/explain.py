@@ -82,7 +82,7 @@ def by_files(files: tuple[Path, ...], asked: dict[str, str], directory: Path) ->
         Failure: if the documents are wrong, or the query is.
     """
     from compose.policy_files import check_alone, read_files
-    from compose.policy_set_files import at_hand
+    from compose.policy_set_files import held_files
     from resolver.cache import Caches
     from resolver.explain import explained_request
     from resolver.policy.compiler import PolicyError, compile_policy
@@ -90,15 +90,13 @@ def by_files(files: tuple[Path, ...], asked: dict[str, str], directory: Path) ->
     documents = read_files(files)
     check_alone(documents)
     objects = {document.key: document.obj for document in documents}
-    sets = [(obj.obj.metadata.name, file, contents) for obj, file, contents in at_hand(documents, directory)]
-    contents = {file: held for _, file, held in sets if held is not None}
+    contents, elsewhere = held_files(documents, directory)
     now = time.time()
     try:
         compiled = compile_policy(objects, {}, now=now, version="of these files", epoch=0, files=contents)
         story = explained_request(compiled, Caches(1), asked, now)
     except (PolicyError, ValueError) as error:
         raise Failure(str(error)) from error
-    elsewhere = [name for name, _, held in sets if held is None]
     if elsewhere:
         story["notes"] = [f"sets in files of the resolver's host were taken as empty: {', '.join(elsewhere)}"]
     return story

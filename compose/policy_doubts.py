@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from compose.policy_shadows import says_only, shadowed
-from resolver.tenants import Network
+from resolver.subnets import Network
 from schemas.objects import DiscoveryRule, DNSPolicy, DomainSet, EgressRule, PolicyObject, Service, Tenant
 
 _T = TypeVar("_T")

@@ -21,12 +21,14 @@ from compose.mirror import read_all
 from compose.options import clickhouse_of, clickhouse_option, kafka_of
 from compose.policy_files import check_together, merged, read_files
 from compose.policy_options import echo_json, files_argument, json_option, kafka_option
+from compose.policy_set_files import held_files, kept_documents
 from compose.policy_topic import read_present
 from compose.ports import Address
 from compose.retrial import Retrial
+from resolver.policy.set_contents import SetContents
 from resolver.policy.store import PolicyStore
 from resolver.tenants import Compiled
-from schemas.objects import DNSPolicy, DomainSet, PolicyObject
+from schemas.objects import DNSPolicy, PolicyObject, SetFile
 from schemas.signals import Overlay
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -81,7 +83,7 @@ def replay_command(
     if since >= until:
         raise Failure(f"--since {since:%Y-%m-%d %H:%M:%S} is not before --until {until:%Y-%m-%d %H:%M:%S}")
     store, span = clickhouse_of(directory, clickhouse), Span(since, until, tenant)
-    old, new, notes = _policies(files, kafka_of(directory, kafka))
+    old, new, notes = _policies(files, kafka_of(directory, kafka), directory)
     events, foreign = count(store, since, until, tenant)
     retrial = Retrial(old, new)
     for question in _shown(store, span, events, quiet=as_json):
@@ -111,7 +113,7 @@ def _value(retrial: Retrial, span: Span, events: int, notes: Sequence[str]) -> d
     }
 
 
-def _policies(files: tuple[Path, ...], bootstrap: str) -> tuple[Compiled, Compiled, list[str]]:
+def _policies(files: tuple[Path, ...], bootstrap: str, directory: Path) -> tuple[Compiled, Compiled, list[str]]:
     """The policy in force, the one with the files applied, and what neither can be true to."""
     documents = read_files(files)
     present = asyncio.run(read_present(bootstrap)).objects
@@ -119,22 +121,27 @@ def _policies(files: tuple[Path, ...], bootstrap: str) -> tuple[Compiled, Compil
     overlays = asyncio.run(read_all(bootstrap)).overlays
     proposed = merged({document.key: document.obj for document in documents}, present)
     notes = []
-    if any(isinstance(obj, DomainSet) and obj.spec.file for obj in proposed.values()):
-        notes.append("domain sets that lie in files of the resolver's host were taken as empty")
+    sets, absent = held_files([*documents, *kept_documents(present, directory)], directory)
+    if absent:
+        notes.append(f"sets in files of the resolver's host were taken as empty: {', '.join(absent)}")
     if any(_needs_signals(obj) for obj in proposed.values()):
         notes.append("rules on signals and newly observed names were taken as not matching")
-    return _compiled(present, overlays), _compiled(proposed, overlays), notes
+    return _compiled(present, overlays, sets), _compiled(proposed, overlays, sets), notes
 
 
 def _needs_signals(obj: PolicyObject) -> bool:
     return isinstance(obj, DNSPolicy) and any(rule.match.signal or rule.match.newly_observed for rule in obj.spec.rules)
 
 
-def _compiled(objects: Mapping[str, PolicyObject], overlays: Mapping[str, bytes]) -> Compiled:
+def _compiled(
+    objects: Mapping[str, PolicyObject], overlays: Mapping[str, bytes], sets: Mapping[SetFile, SetContents]
+) -> Compiled:
     """What a resolver would have in force: what it refuses is left out here too."""
     store = PolicyStore()
     for key, obj in objects.items():
         store.put(key, obj)
+    for file, contents in sets.items():
+        store.put_file(file, contents, "")
     for tenant, value in overlays.items():
         try:
             store.put_overlay(tenant, msgspec.json.decode(value, type=Overlay))

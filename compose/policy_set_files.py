@@ -6,13 +6,13 @@ neither place may well lie on the resolvers' hosts. This module must not know co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from resolver.policy.set_contents import SetContents, build_index, open_index
 from resolver.set_place import PlaceError, Places
 from schemas.documents import Document
-from schemas.objects import DomainSet, SetFile
+from schemas.objects import DomainSet, PolicyObject, SetFile
 
 
 def at_hand(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, SetFile, SetContents | None]]:
@@ -27,6 +27,18 @@ def at_hand(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Docume
             content = _content(file, (stack / "domain-sets", Path(document.file).parent))
             index = None if content is None else b"".join(build_index(content, file.format))
             yield document, file, None if index is None else open_index(index, file.path)
+
+
+def held_files(documents: Iterable[Document], stack: Path) -> tuple[dict[SetFile, SetContents], list[str]]:
+    """What the files of sets hold as far as they are at hand, and the names of the sets whose files are not."""
+    found = [(document.obj.metadata.name, file, held) for document, file, held in at_hand(documents, stack)]
+    absent = dict.fromkeys(name for name, _, held in found if held is None)
+    return {file: held for _, file, held in found if held is not None}, list(absent)
+
+
+def kept_documents(objects: Mapping[str, PolicyObject], stack: Path) -> list[Document]:
+    """Objects that stand in no file, as if written beside the stack's files of sets."""
+    return [Document(str(stack / "domain-sets" / "-"), 0, obj) for obj in objects.values()]
 
 
 def troubles(documents: Iterable[Document], stack: Path) -> Iterator[tuple[Document, str, bool]]:

@@ -27,6 +27,7 @@ from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.config import Settings, parse_admin, parse_virtual
 from resolver.counters import Counters, SourceInUseError
+from resolver.excess import Excess
 from resolver.explain import explained_request
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
@@ -42,6 +43,7 @@ from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
 from resolver.privacy import ClientView
 from resolver.publisher import Limits, Publisher
+from resolver.rendering import Rendering
 from resolver.resolution import Resolution
 from resolver.set_files import SetFiles
 from resolver.set_place import Places
@@ -101,18 +103,12 @@ class Worker:
         meters = Meters(settings.limits.of_unknown_clients(), settings.limits.clients)
         bindings = Bindings(name)
         self._bindings = BindingPublisher(bindings, kafka)
+        offer, show = self._publisher.offer_slow, ClientView(key).show
         handler = Handler(
-            self._store,
-            resolution,
-            self._publisher.offer_slow,
-            fastpath=fastpath,
-            show=ClientView(key).show,
-            clock=time.time_ns,
-            draw=random.random,
-            meters=meters,
-            bindings=bindings,
+            self._store, resolution, Rendering(offer, fastpath, bindings, show, time.time_ns), clock=time.time_ns,
+            draw=random.random, meters=meters, excess=Excess(self._store, offer, show),
             max_in_flight=settings.max_in_flight,
-        )
+        )  # fmt: skip
         bounds = StreamLimits(tcp.connections, tcp.per_client, tcp.in_flight, tcp.message, tcp.idle, tcp.stalled)
         publisher, store, now = self._publisher, self._store, time.time_ns
         self._listeners = Listeners([], [])

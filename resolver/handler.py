@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 
-from resolver.answers.local import Alias, failure
+from resolver.answers.local import failure
 from resolver.answers.lookup import Lookup, answer_named, follow
 from resolver.answers.policy import answer_by_policy, minimal_any
 from resolver.answers.search import MOST_QUESTIONS, run, search_for
 from resolver.answers.virtual import Enclosing
-from resolver.bindings import Bindings, learn
-from resolver.buffer import Offer
 from resolver.errors import (
     Ede,
     NotAQueryError,
@@ -24,23 +22,21 @@ from resolver.errors import (
     ResolutionError,
     UpstreamError,
 )
-from resolver.event import Visit, template_of
+from resolver.event import Visit
 from resolver.excess import Excess
-from resolver.fastpath import FastPath
 from resolver.limits import InFlight, Meters
 from resolver.policy.decision import Decision
 from resolver.policy.engine import decide, inspect, inspect_failure
 from resolver.policy.on_answer import Answered
 from resolver.query import Response
+from resolver.rendering import Rendering
 from resolver.resolution import Asking, Resolution, same
 from resolver.tenants import PLAIN, Arrival, Asker, Policies, identify
-from resolver.wire import check_servable, decode_query, encode_response, limit_of
+from resolver.wire import check_servable, decode_query
 
 Answering = Coroutine[None, None, bytes | None]
 _ALLOW = Decision("allow")
 _ANY = 255
-_REPEATABLE = frozenset({"policy", "virtual", "discovery", "cache", "stale"})
-"""Sources of answers that the fast path may repeat."""
 _TRIES = 4
 """How often a query is decided anew because policy changed while upstream was asked."""
 
@@ -51,13 +47,11 @@ class Handler:
     Args:
         policies: what is in force.
         resolution: what upstream says, remembered or asked for.
-        offer: takes the event of a query, when its answer is ready.
-        fastpath: is told of answers it may repeat.
-        show: how a client appears in events: (privacy setting, address) -> text.
+        rendering: puts answers on the wire and tells of them.
         clock: Unix time in nanoseconds.
         draw: a random number in [0, 1), for virtual names whose choice of a target is not sticky.
         meters: what tenants with limits used.
-        bindings: notes which addresses were learnt, for tenants whose connections follow names.
+        excess: answers queries over a limit.
         max_in_flight: most queries waiting for upstream at a time; more are answered SERVFAIL.
     """
 
@@ -65,21 +59,17 @@ class Handler:
         self,
         policies: Policies,
         resolution: Resolution,
-        offer: Offer,
+        rendering: Rendering,
         *,
-        fastpath: FastPath,
-        show: Callable[[str, str], str],
         clock: Callable[[], int],
         draw: Callable[[], float],
         meters: Meters,
-        bindings: Bindings,
+        excess: Excess,
         max_in_flight: int = 4096,
     ) -> None:
-        self._policies, self._resolution, self._offer = policies, resolution, offer
-        self._fastpath, self._show, self._clock, self._draw = fastpath, show, clock, draw
-        self._enclosing = Enclosing()
-        self._bindings = bindings
-        self._meters, self.excess = meters, Excess(policies, offer, show)
+        self._policies, self._resolution, self._clock, self._draw = policies, resolution, clock, draw
+        self._finish, self._enclosing = rendering.finish, Enclosing()
+        self._meters, self.excess = meters, excess
         self.in_flight = InFlight(max_in_flight)
         self.ignored = 0
 
@@ -151,12 +141,12 @@ class Handler:
         query = start.query
         visit.decision = decision = decide(asker, query.qname, query.qtype_name, visit.transport, now)
         if decision.form is not None:
-            query, start = visit.query, Lookup(visit.query)
-            found = self._follow(asker, start, answer_by_policy(query, decision, decision.form), now)
+            denied = answer_by_policy(visit.query, decision, decision.form)
+            found = follow(asker, Lookup(visit.query), denied, now, self._draw)
         elif query.qtype == _ANY:
             found = minimal_any(query)
         else:
-            found = self._follow(asker, start, answer_named(asker, query, now, self._draw), now)
+            found = follow(asker, start, answer_named(asker, query, now, self._draw), now, self._draw)
         return self._known(visit, asker, found, now)
 
     def _known(self, visit: Visit, asker: Asker, found: Response | Lookup, now: float) -> Response | Lookup:
@@ -168,9 +158,6 @@ class Handler:
             return found
         answer = found.arrive(self._enclosing.mend(asker.tenant, found.query, cached), now)
         return self._inspected(visit, asker, answer, found.query.qname, now)
-
-    def _follow(self, asker: Asker, start: Lookup, found: Response | Alias | None, now: float) -> Response | Lookup:
-        return follow(asker, start, found, now, self._draw)
 
     async def _ask(self, visit: Visit, lookup: Lookup) -> bytes | None:
         tenant = visit.asker.tenant if visit.asker else None
@@ -246,7 +233,7 @@ class Handler:
         if (form := visit.decision.form) is None:
             return None
         denied = answer_by_policy(visit.query, visit.decision, form)
-        return self._known(visit, asker, self._follow(asker, Lookup(visit.query), denied, now), now)
+        return self._known(visit, asker, follow(asker, Lookup(visit.query), denied, now, self._draw), now)
 
     def _failed(self, visit: Visit, error: ResolutionError, now: float) -> Response | Lookup:
         """The answer to a query that came to nothing; rules on the answer may look at its rcode."""
@@ -258,22 +245,6 @@ class Handler:
             return self._turned(visit, asker, now) or response
         except ResolutionError as another:
             return failure(another)
-
-    def _finish(self, visit: Visit, response: Response, now_ns: int) -> bytes | None:
-        """Render; then, with the answer ready, one event."""
-        query, now = visit.query, now_ns / 1e9
-        limit = limit_of(query, visit.transport)
-        wire = None if response.source == "none" else encode_response(query, response, now=now, limit=limit)
-        age = max(0, int(now - response.born)) if response.born is not None else 0
-        shown = self._show(visit.asker.tenant.privacy if visit.asker else "clear", visit.address)
-        template = template_of(visit, response, wire, shown=shown, age=age)
-        if wire and visit.asker is not None and visit.asker.tenant.egress:
-            visit.again = learn(self._bindings, visit.asker, query.qname, response.records, now=now, age=age)
-        if wire and visit.transport == "udp" and response.source in _REPEATABLE:
-            self._fastpath.admit(visit, response, wire, template, limit)
-        latency_us = min(max(0, self._clock() - visit.received_ns) // 1000, 2**32 - 1)
-        self._offer(template, visit.received_ns, latency_us, response.upstream_us)
-        return wire
 
 
 def _asker_of(visit: Visit) -> Asker:

@@ -17,7 +17,7 @@ from resolver.cache import Caches
 from resolver.errors import DECIDED, ResponseError, UpstreamError
 from resolver.query import Query, Response
 from resolver.sections import FAILURE_TTL, decode_response
-from resolver.tenants import TenantView, UpstreamGroupView
+from resolver.tenant_view import TenantView, UpstreamGroupView
 from resolver.wire import encode_query
 from schemas.tenant_spec import Caching
 

@@ -42,7 +42,8 @@ def matches(pattern: str, name: str) -> bool:
     if pattern == "*":
         return True
     if pattern.startswith("."):
-        return name == pattern[1:] or name.endswith(pattern)
+        wanted, labels = pattern[1:].split("."), name.split(".")
+        return len(wanted) <= len(labels) and all(map(_label_matches, wanted, labels[len(labels) - len(wanted) :]))
     if pattern.startswith("*.") and "*" not in pattern[1:]:
         return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
     if "*" not in pattern:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from resolver.cache import Caches
 from resolver.errors import DECIDED
 from resolver.query import Query, Response
-from resolver.tenants import TenantView, UpstreamGroupView
+from resolver.tenant_view import TenantView, UpstreamGroupView
 
 STALE_TTL = 30
 """TTL in seconds of an answer behind its end (RFC 8767 section 5)."""

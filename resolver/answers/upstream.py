@@ -15,7 +15,7 @@ from resolver.answers.exchange import ExchangeError, rcode_of
 from resolver.answers.upstream_link import Check, Link, ServerStats
 from resolver.answers.upstream_tls import Trust
 from resolver.errors import Rcode, UpstreamError
-from resolver.tenants import Server, UpstreamGroupView
+from resolver.tenant_view import Server, UpstreamGroupView
 
 _ATTEMPTS = 4
 _UNUSED = 60.0

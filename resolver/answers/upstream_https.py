@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from resolver.answers.exchange import ExchangeError, NoAnswerError, belongs, question_of
 from resolver.answers.upstream_tls import Trust, refusal
 from resolver.framing import MAX_MESSAGE
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 
 if TYPE_CHECKING:
     import httpx

@@ -17,7 +17,7 @@ from resolver.answers.upstream_tcp import TcpServer
 from resolver.answers.upstream_tls import Trust
 from resolver.answers.upstream_udp import UdpServer
 from resolver.errors import ResponseError
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram in seconds."""

@@ -14,7 +14,7 @@ from typing import cast
 from resolver.answers.exchange import ExchangeError, NoAnswerError, belongs, question_of
 from resolver.answers.upstream_tls import Trust, refusal
 from resolver.framing import Deframer, frame
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 
 _MOST = 1000
 """Questions on one connection at a time; a further connection takes the rest."""

@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass, field
 
 from resolver.answers.exchange import ExchangeError, NoAnswerError, belongs, question_of
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 
 _PORTS = 16
 _PAGE = 4096

@@ -16,7 +16,8 @@ from resolver.names import labels_text, name_wire, text_labels
 from resolver.policy.targets import Draw, choose
 from resolver.query import Query, Record, Response
 from resolver.sections import data_text
-from resolver.tenants import Asker, TenantView, VirtualEntry
+from resolver.tenant_view import TenantView, VirtualEntry
+from resolver.tenants import Asker
 from resolver.wire import rdata_wire
 from schemas.objects import VirtualRecord
 

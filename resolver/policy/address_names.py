@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from resolver.policy.addresses import Address, Claim, Ranges, allocating
 from resolver.policy.steps import Steps, slices
-from resolver.tenants import VirtualEntry
+from resolver.tenant_view import VirtualEntry
 from schemas.objects import PolicyObject, VirtualAddress, VirtualName, VirtualRecord
 
 T = TypeVar("T")

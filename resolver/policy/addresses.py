@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from resolver.policy.reading import Report
 from resolver.policy.steps import Steps, finish, slices
-from resolver.tenants import Network
+from resolver.subnets import Network
 from schemas.objects import VirtualAddress
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -15,7 +15,8 @@ from math import prod
 
 from resolver.policy.patterns import Pattern, PatternIndex, suffixes
 from resolver.policy.reading import Report, parse_networks, parse_patterns
-from resolver.tenants import Arrival, Network, SubnetIndex
+from resolver.subnets import Network, SubnetIndex
+from resolver.tenants import Arrival
 from schemas.objects import ClientMatch
 
 _MOST = 10_000

@@ -19,7 +19,7 @@ from resolver.policy.rules import CompiledRule
 from resolver.policy.services import ServiceEntry
 from resolver.policy.steps import SLICE
 from resolver.policy.tenancy import Tenancy
-from resolver.tenants import VirtualEntry
+from resolver.tenant_view import VirtualEntry
 from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Service, Tenant, VirtualName
 
 Parts = Tenancy | VirtualEntry | tuple[CompiledRule, ...] | ServiceEntry | DiscoveryEntry | DomainSetEntry | EgressEntry

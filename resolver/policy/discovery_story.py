@@ -14,7 +14,8 @@ from resolver.policy.discovery import DiscoveryEntry, Reading, readings
 from resolver.policy.selection import Ranked, Selection, chosen, rank, select
 from resolver.policy.selectors import Selector, UnknownReferenceError, Wanted
 from resolver.policy.services import ServiceEntry
-from resolver.tenants import Asker, Signal
+from resolver.tenant_view import Signal
+from resolver.tenants import Asker
 
 
 def explain_discovery(asker: Asker, qname: str, services: Services) -> dict[str, Any]:

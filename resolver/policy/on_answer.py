@@ -15,7 +15,7 @@ from resolver.policy.patterns import Pattern, PatternIndex
 from resolver.policy.reading import Report, parse_networks, parse_patterns
 from resolver.policy.record_addresses import Address, addresses_of
 from resolver.query import Record
-from resolver.tenants import Network, SubnetIndex
+from resolver.subnets import Network, SubnetIndex
 from schemas.policy_spec import RuleMatch
 
 _NOERROR = 0

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 
 from resolver.policy.patterns import Pattern, PatternError, parse_pattern
-from resolver.tenants import Network
+from resolver.subnets import Network
 
 Report = Callable[[str, str], None]
 """Takes a key path and what is wrong there."""

@@ -15,7 +15,8 @@ from resolver.policy.on_answer import Answered
 from resolver.policy.patterns import PatternIndex, parse_pattern
 from resolver.policy.reading import Report, parse_network, parse_patterns
 from resolver.policy.record_addresses import KINDS, Address, addresses_in
-from resolver.tenants import NameIndex, SubnetIndex, TenantView
+from resolver.subnets import SubnetIndex
+from resolver.tenant_view import NameIndex, TenantView
 from schemas.tenant_spec import Rebinding
 
 RULE = "rebinding-guard"

@@ -18,7 +18,7 @@ import msgspec
 
 from resolver.policy.decision import NO_EDE, AnswerForm
 from resolver.policy.set_index import NameTable
-from resolver.tenants import SubnetIndex
+from resolver.subnets import SubnetIndex
 
 _BLOCKED, _FORGED_ANSWER = 15, 4  # RFC 8914 section 4
 PASSTHRU, TCP_ONLY, LOCAL = "passthru", "tcp-only", "local"

@@ -18,7 +18,8 @@ from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.selectors import UnknownReferenceError
 from resolver.policy.services import EndpointEntry, ServiceEntry, ServiceIndex
 from resolver.policy.signals import HEALTH, LATENCY, milliseconds
-from resolver.tenants import Asker, Signal
+from resolver.tenant_view import Signal
+from resolver.tenants import Asker
 
 UNKNOWN_MS = 100.0
 """What an endpoint without a latency signal is taken to need."""

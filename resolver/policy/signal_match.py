@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from resolver.policy.signals import NEWLY_OBSERVED
-from resolver.tenants import Asker, Signal
+from resolver.tenant_view import Signal
+from resolver.tenants import Asker
 from schemas.policy_spec import RuleMatch
 
 NEVER = 0.0

@@ -16,7 +16,8 @@ from resolver.policy.signal_book import SignalBook
 from resolver.policy.signals import kinds_in_use
 from resolver.policy.snapshot import decode_snapshot, encoding
 from resolver.policy.steps import Steps, finish, slices
-from resolver.tenants import Compiled, SubnetIndex
+from resolver.subnets import SubnetIndex
+from resolver.tenants import Compiled
 from schemas.objects import DomainSet, PolicyObject, SetFile
 from schemas.signals import ContextSignal, Overlay, Refusal
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from resolver.policy.clients import Clients, compile_clients
 from resolver.policy.patterns import PatternError, canonical_name
 from resolver.policy.reading import Report
-from resolver.tenants import Asker, VirtualEntry
+from resolver.tenant_view import VirtualEntry
+from resolver.tenants import Asker
 from schemas.objects import VirtualTarget
 
 Draw = Callable[[], float]

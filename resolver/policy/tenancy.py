@@ -15,7 +15,8 @@ from resolver.policy.reading import Report, parse_network, parse_patterns
 from resolver.policy.rebinding import Guard, compile_rebinding
 from resolver.policy.search import SearchList, compile_search
 from resolver.policy.upstreams import compile_groups
-from resolver.tenants import Network, SubnetIndex, UpstreamGroupView, WorkloadView
+from resolver.subnets import Network, SubnetIndex
+from resolver.tenant_view import UpstreamGroupView, WorkloadView
 from schemas.objects import Tenant
 from schemas.tenant_spec import Limits
 

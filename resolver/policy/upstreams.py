@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from resolver.names import MalformedNameError, text_labels
 from resolver.policy.patterns import Pattern, PatternError, parse_pattern
 from resolver.policy.reading import Report
-from resolver.tenants import Server, UpstreamGroupView
+from resolver.tenant_view import Server, UpstreamGroupView
 from schemas.tenant_spec import TenantSpec, UpstreamGroup
 
 _PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}

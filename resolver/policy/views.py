@@ -21,82 +21,18 @@ from resolver.policy.discovery import DiscoveryEntry
 from resolver.policy.domain_sets import DomainSetEntry
 from resolver.policy.egress import EgressEntry
 from resolver.policy.overlays import compile_overlay
-from resolver.policy.patterns import Pattern, PatternIndex
-from resolver.policy.rules import CompiledRule
+from resolver.policy.rule_index import Indexes, RuleList, RuleLists, RuleSet, index_of, rule_set
 from resolver.policy.services import ServiceEntry
 from resolver.policy.signals import EVERYBODY, NO_SIGNALS, SignalBoard
 from resolver.policy.steps import SLICE, Steps
 from resolver.policy.tenancy import Tenancy
-from resolver.tenants import SubnetIndex, TenantView, VirtualEntry
+from resolver.subnets import SubnetIndex
+from resolver.tenant_view import TenantView, VirtualEntry
 from schemas.objects import DiscoveryRule, DNSPolicy, EgressRule, PolicyObject, Tenant, VirtualName
 from schemas.signals import Overlay
 
 T = TypeVar("T")
-RuleList = tuple[CompiledRule, ...]
-RuleLists = tuple[RuleList, ...]
 _order = attrgetter("order")
-_EVERY_NAME = Pattern("any", (), "", "*")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleIndex:
-    """Rules by the names they are for: those with patterns, or for all names; and the few that name domain sets."""
-
-    by_pattern: PatternIndex[CompiledRule]
-    by_set: tuple[CompiledRule, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleSet:
-    """Rules of one tenant: those for all tenants, those naming it, its overlay; each group with its index.
-
-    by_set: those of all groups that name domain sets, which each query asks in turn.
-    """
-
-    groups: tuple[RuleLists, ...]
-    indexes: tuple[PatternIndex[CompiledRule], ...]
-    by_set: tuple[CompiledRule, ...]
-
-    def ordered(self) -> list[CompiledRule]:
-        """All rules in the order of evaluation."""
-        return sorted((rule for lists in self.groups for rules in lists for rule in rules), key=lambda rule: rule.order)
-
-
-@dataclass(slots=True, eq=False)
-class Indexes:
-    """Indexes by the lists they are made of, shared by tenants and kept from one build to the next while used."""
-
-    used: dict[tuple[int, ...], tuple[RuleLists, RuleIndex]] = field(default_factory=dict)
-    earlier: dict[tuple[int, ...], tuple[RuleLists, RuleIndex]] = field(default_factory=dict)
-
-    def start(self) -> None:
-        """Begin a build: what is not asked for until the next start is forgotten."""
-        self.earlier, self.used = self.used, {}
-
-    def of(self, lists: RuleLists) -> Steps[RuleIndex]:
-        """The index of these lists. Entries hold their lists, so an id in a key cannot come to mean another list."""
-        key = tuple(map(id, lists))
-        entry = self.used.get(key) or self.earlier.get(key)
-        if entry is None:
-            entry = lists, (yield from _index(lists))
-        self.used[key] = entry
-        return entry[1]
-
-
-def _index(lists: Iterable[RuleList]) -> Steps[RuleIndex]:
-    rules = [rule for rules in lists for rule in rules]
-    index: PatternIndex[CompiledRule] = PatternIndex()
-    for place, rule in enumerate(rules, 1):
-        for pattern in _patterns(rule):
-            index.add(pattern, rule)
-        if not place % SLICE:
-            yield
-    return RuleIndex(index, tuple(rule for rule in rules if rule.sets))
-
-
-def _patterns(rule: CompiledRule) -> tuple[Pattern, ...]:
-    """A rule that names nothing is for every name."""
-    return rule.patterns if rule.patterns or rule.sets else (_EVERY_NAME,)
 
 
 @dataclass(slots=True, eq=False)
@@ -211,7 +147,7 @@ class Views:
             known = self.made.get(name)
             if known is None or not _same(known[0], recipe):
                 entries = compile_overlay(overlay, tenant.spec.feedback) if overlay else ()
-                rules = _rule_set((shared_rules, own_rules, (entries,)), (*indexes, (yield from _index((entries,)))))
+                rules = rule_set((shared_rules, own_rules, (entries,)), (*indexes, (yield from index_of((entries,)))))
                 view = _view(tenant, tenancy, rules, _names(own_names, shared_names), board, catalog)
                 known = (recipe, replace(view, egress=tuple(sorted(openings, key=_order))) if openings else view)
             made[name] = known
@@ -223,11 +159,6 @@ class Views:
         if not _same(self.shared[0], entries):
             self.shared = entries, by_name(entries)
         return self.shared[1]
-
-
-def _rule_set(groups: tuple[RuleLists, ...], indexes: tuple[RuleIndex, ...]) -> RuleSet:
-    by_set = tuple(rule for index in indexes for rule in index.by_set)
-    return RuleSet(groups, tuple(index.by_pattern for index in indexes), by_set)
 
 
 def _same(left: tuple[object, ...], right: tuple[object, ...]) -> bool:

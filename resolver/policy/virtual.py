@@ -12,7 +12,7 @@ from resolver.policy.patterns import PatternError, canonical_name
 from resolver.policy.reading import Report
 from resolver.policy.record_data import read_data
 from resolver.policy.targets import compile_targets
-from resolver.tenants import VirtualEntry
+from resolver.tenant_view import VirtualEntry
 from schemas.objects import VirtualName, VirtualNameSpec, VirtualRecord
 
 _Records = dict[str, tuple[VirtualRecord, ...]]

@@ -155,6 +155,19 @@ def test_history_is_decided_again(history: tuple[str, ...], tmp_path: Path) -> N
     assert value["notes"][0].startswith("10 queries of clients that privacy hides")
 
 
+def test_sets_of_files_are_looked_into(history: tuple[str, ...], tmp_path: Path) -> None:
+    """A set's file that is at hand decides as it would in a resolver; one that is not is named."""
+    sets = "".join(
+        f"apiVersion: nameward.io/v1\nkind: DomainSet\nmetadata: {{name: {name}}}\nspec: {{file: {{path: {name}.txt}}}}\n---\n"
+        for name in ("feed", "away")
+    )
+    (tmp_path / "feed.txt").write_text("www.example.com\n")
+    (path,) = written(tmp_path, a=sets + rules("name: a, action: deny, match: {domainSets: [feed, away]}"))
+    value = json.loads(run(*history, "--json", path)[1])
+    assert (value["changed"], value["names"][0]["name"]) == (10, "www.example.com")
+    assert value["notes"][0] == "sets in files of the resolver's host were taken as empty: away"
+
+
 def test_one_tenants_history(history: tuple[str, ...], tmp_path: Path) -> None:
     """--tenant looks at its events only."""
     (path,) = written(tmp_path, a=rules("name: a, action: deny", tenants="[]"))

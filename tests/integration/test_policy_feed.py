@@ -22,7 +22,7 @@ from compose.policy_topic import read_present
 from resolver import policy_feed
 from resolver.policy.store import PolicyStore
 from resolver.policy_feed import PolicyFeed
-from resolver.tenants import Signals
+from resolver.tenant_view import Signals
 from schemas.documents import read_documents
 from schemas.objects import encode_object
 from schemas.signals import encode_signal

@@ -12,7 +12,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, WindowUpdated
 
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 
 
 @dataclass

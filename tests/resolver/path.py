@@ -15,12 +15,14 @@ from resolver.bindings import Bindings
 from resolver.cache import Caches
 from resolver.columns import Template
 from resolver.errors import UpstreamError
+from resolver.excess import Excess
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
 from resolver.limits import Meters
 from resolver.policy.store import PolicyStore
+from resolver.rendering import Rendering
 from resolver.resolution import Resolution
-from resolver.tenants import UpstreamGroupView
+from resolver.tenant_view import UpstreamGroupView
 from schemas.objects import PolicyObject, key_of
 from schemas.tenant_spec import Limits
 
@@ -191,6 +193,11 @@ class Table:
         return bytes(reply.pack()), server, 1500
 
 
+def show(privacy: str, address: str) -> str:
+    """A client as events of tests show it."""
+    return f"{privacy}:{address}"
+
+
 class Path:
     """The resolver of tests: time stands still until it is moved."""
 
@@ -208,9 +215,8 @@ class Path:
         self.meters, self.bindings = Meters(unknown), Bindings("r1")
         self.resolution = Resolution(self.caches, self.upstream, self.background, self.clock)
         self.handler = Handler(
-            self.store, self.resolution, self.offer,
-            fastpath=self.fastpath, show=lambda privacy, address: f"{privacy}:{address}", clock=self.clock, draw=self.draw, meters=self.meters,
-            bindings=self.bindings,
+            self.store, self.resolution, Rendering(self.offer, self.fastpath, self.bindings, show, self.clock),
+            clock=self.clock, draw=self.draw, meters=self.meters, excess=Excess(self.store, self.offer, show),
         )  # fmt: skip
 
     def apply(self, policy: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.tenants import AskerCache, SubnetIndex, identify
+from resolver.subnets import SubnetIndex
+from resolver.tenants import AskerCache, identify
 from tests.resolver.policy.written import compiled
 
 TENANTS = """

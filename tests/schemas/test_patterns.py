@@ -19,6 +19,9 @@ TABLE = [
     ("a.*.example.com", "0010"),
     ("*xample.com", "1001"),
     (".com", "1111"),
+    (".a*.example.com", "0100"),
+    (".a*.com", "0001"),
+    (".*.example.com", "0110"),
 ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from resolver.framing import Deframer, frame
 from resolver.names import name_wire
-from resolver.tenants import Server, UpstreamGroupView
+from resolver.tenant_view import Server, UpstreamGroupView
 
 Behaviour = Callable[[bytes, str], bytes | list[bytes] | None]
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"

@@ -12,7 +12,7 @@ import pytest
 from resolver.answers.exchange import belongs, question_of, without_edns
 from resolver.answers.upstream import Upstreams
 from resolver.errors import Ede, ResponseError, UpstreamError
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 from tests.peers.authority import free_port
 from tests.resolver.answers.servers import OPT, group, query, respond, upstream
 

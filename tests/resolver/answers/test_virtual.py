@@ -9,7 +9,8 @@ from resolver.answers.local import Alias
 from resolver.answers.lookup import Lookup, follow
 from resolver.answers.virtual import Enclosing, answer_virtual
 from resolver.query import Query, Response
-from resolver.tenants import Asker, TenantView, identify
+from resolver.tenant_view import TenantView
+from resolver.tenants import Asker, identify
 from resolver.wire import decode_query, encode_response
 from tests.resolver.path import NOW, Path, ask, texts
 

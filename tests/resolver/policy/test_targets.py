@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from resolver.policy.signals import Held, SignalBoard
 from resolver.policy.targets import Target, choose, compile_targets, weighed
-from resolver.tenants import Asker, VirtualEntry
+from resolver.tenant_view import VirtualEntry
+from resolver.tenants import Asker
 from schemas.objects import ClientSelector, VirtualTarget
 from tests.resolver.policy.written import NOW
 

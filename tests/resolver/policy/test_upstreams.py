@@ -8,7 +8,7 @@ import pytest
 
 from resolver.policy.compiler import verify
 from resolver.policy.upstreams import parse_server
-from resolver.tenants import Server
+from resolver.tenant_view import Server
 from tests.resolver.policy.written import objects, tenant
 
 FORMS = "expected udp://address[:port], tcp://address[:port], tls://address[:port][#name] or https://address[:port]/path[#name]"
