@@ -21,7 +21,7 @@ from compose.failure import Failure
 from compose.policy_versions import version_of
 from schemas.objects import PolicyObject, decode_object, encode_object
 from schemas.signals import PolicyStatus
-from schemas.topics import OBJECTS, STATUS
+from schemas.topics import FOLLOWED_BY, OBJECTS, STATUS
 
 LIVE_S = 15.0
 """A resolver that has been silent for so long is not live (see PolicyStatus)."""
@@ -156,6 +156,8 @@ def _take(present: Present, record: ConsumerRecord, versions: Mapping[str, str])
 async def publish(producer: AIOKafkaProducer, changes: Mapping[str, PolicyObject | None], who: str) -> int:
     """Write objects, and tombstones for None; returns the offset behind the last.
 
+    Each record says how many follow it, so that resolvers put all of them in force together.
+
     Args:
         producer: see producing.
         changes: by key.
@@ -164,13 +166,11 @@ async def publish(producer: AIOKafkaProducer, changes: Mapping[str, PolicyObject
     Raises:
         KafkaError: if the broker does not take them.
     """
-    headers = [(_BY, who.encode())]
-    sent = [
-        await producer.send(
-            OBJECTS.name, encode_object(obj) if obj else None, key=key.encode(), partition=0, headers=headers
-        )
-        for key, obj in changes.items()
-    ]
+    sent = []
+    for behind, (key, obj) in zip(range(len(changes) - 1, -1, -1), changes.items(), strict=True):
+        headers = [(_BY, who.encode()), (FOLLOWED_BY, str(behind).encode())]
+        value = encode_object(obj) if obj else None
+        sent.append(await producer.send(OBJECTS.name, value, key=key.encode(), partition=0, headers=headers))
     return max([record.offset + 1 for record in await asyncio.gather(*sent)], default=0)
 
 

@@ -180,7 +180,9 @@ class PolicyFeed:
             ends = await consumer.end_offsets([place.partition])
             if not ends[place.partition] and place.next:
                 await self._begin(consumer, [place])
-            elif place.last is not None:
+                continue
+            place.give_up(ends[place.partition])
+            if place.last is not None:
                 consumer.seek(place.partition, place.last[0])
 
     async def _deliver(self, consumer: AIOKafkaConsumer) -> None:

@@ -16,6 +16,7 @@ from resolver.policy.steps import Steps, finish
 from resolver.policy.store import PolicyStore
 from schemas.objects import decode_object, key_of
 from schemas.signals import Overlay
+from schemas.topics import FOLLOWED_BY
 
 _SLICE = 64
 _decode_overlay = msgspec.json.Decoder(Overlay).decode
@@ -43,6 +44,7 @@ class Place:
     rewound: bool = False
     last: tuple[int, int, bytes | None] | None = None
     pending: list[tuple[str, bytes | None]] = field(default_factory=list)
+    _looked: int = -1
 
     def begin(self, end: int) -> None:
         """Read from the beginning, up to `end` at first."""
@@ -51,13 +53,28 @@ class Place:
         self.pending.clear()
 
     def take(self, record: ConsumerRecord) -> bool:
-        """Take a record in; False if it shows that the broker forgot what was read before."""
+        """Take a record in, and wait for the rest of its change.
+
+        Returns:
+            False if it shows that the broker forgot what was read before.
+        """
         mark = (record.offset, record.timestamp, record.key)
         if record.offset < self.next:
             return mark == self.last
         self.pending.append(((record.key or b"").decode(errors="replace"), record.value))
         self.last, self.next = mark, record.offset + 1
+        self.target = max(self.target, self.next + _followed_by(record))
         return True
+
+    def give_up(self, end: int) -> None:
+        """Called now and then: what was promised and has not come for so long will not come; its writer died.
+
+        Args:
+            end: of the topic.
+        """
+        if self.next == self._looked:
+            self.target = min(self.target, max(end, self.next))
+        self._looked = self.next
 
     def due(self) -> bool:
         """Whether what was read should be put in force."""
@@ -78,6 +95,11 @@ class Place:
         self.pending.clear()
         self.delivered = self.next
         self.anew = self.rewound = False
+
+
+def _followed_by(record: ConsumerRecord) -> int:
+    told: bytes = dict(record.headers or ()).get(FOLLOWED_BY) or b"0"
+    return int(told) if told.isdigit() else 0
 
 
 def put_object(store: PolicyStore, key: str, value: bytes | None) -> None:

@@ -66,6 +66,8 @@ BINDINGS = Topic(
 OBJECTS = Topic(
     "policy.objects", objects.PolicyObject, "kind/tenant/name", 1, _COMPACT, ("compose",), ("resolver", "streams")
 )
+FOLLOWED_BY = "followed-by"
+"""Header of a record of policy.objects: how many records behind it, as digits, belong to the same change."""
 OVERLAYS = Topic("policy.overlays", signals.Overlay, "tenant", 1, _COMPACT, ("streams",), ("resolver", "streams"))
 STATUS = Topic("policy.status", signals.PolicyStatus, "resolver", 1, _COMPACT, ("resolver",), ("compose", "streams"))
 TURNS = Topic("policy.turns", turns.Turn, "claim", 1, _delete(1), ("compose",), ("compose",))

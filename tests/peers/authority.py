@@ -2,8 +2,8 @@
 
 Names answer by their last labels, so that tests need no zone files:
 
-- ``*.example.com`` and anything else not named here: A 192.0.2.1, AAAA 2001:db8::1, TXT "text", TTL 300;
-- ``*.short.test``: the same with a TTL of 1 s; ``*.missing.test``: NXDOMAIN with SOA; ``*.empty.test``: NODATA with SOA;
+- ``*.example.com`` and anything else not named here: A 192.0.2.1 (or as told), AAAA 2001:db8::1, TXT "text", TTL 300;
+- ``*.short.test``: the same with a TTL of 1 s; ``*.slow.test``: the same with a TTL of 0, a tenth of a second later; ``*.missing.test``: NXDOMAIN with SOA; ``*.empty.test``: NODATA with SOA;
 - ``*.big.test``: TXT that needs TCP; ``*.silent.test``: no answer at all; ``*.failing.test``: SERVFAIL.
 """
 
@@ -14,6 +14,7 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 
 import dnslib
@@ -24,7 +25,8 @@ _SOA = "ns.test. admin.test. 1 3600 600 86400 60"
 class Authority:
     """A running authoritative server; ``address`` is what a tenant's upstream names, ``asked`` counts the questions."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", *, says: str = "192.0.2.1") -> None:
+        self.says = says
         self.asked: collections.Counter[tuple[str, str]] = collections.Counter()
         self._tcp = _Tcp((host, 0), Stream)
         self._tcp.authority = self
@@ -58,22 +60,24 @@ class Authority:
             reply.add_ar(dnslib.EDNS0(udp_len=1232))
         if name.endswith("silent.test"):
             return None
-        _fill(reply, name, kind)
+        if name.endswith("slow.test"):
+            time.sleep(0.1)
+        _fill(reply, name, kind, self.says)
         packed = reply.pack()
         if not stream and len(packed) > 1232:
             packed = reply.truncate().pack()
         return bytes(packed)
 
 
-def _fill(reply: dnslib.DNSRecord, name: str, kind: str) -> None:
+def _fill(reply: dnslib.DNSRecord, name: str, kind: str, says: str) -> None:
     if name.endswith("failing.test"):
         reply.header.rcode = dnslib.RCODE.SERVFAIL
     elif name.endswith(("missing.test", "empty.test")):
         reply.header.rcode = dnslib.RCODE.NXDOMAIN if name.endswith("missing.test") else dnslib.RCODE.NOERROR
         reply.add_auth(*dnslib.RR.fromZone(f"test. 60 SOA {_SOA}"))
     else:
-        ttl = 1 if name.endswith("short.test") else 300
-        data = {"A": "192.0.2.1", "AAAA": "2001:db8::1", "TXT": '"text"'}.get(kind)
+        ttl = 1 if name.endswith("short.test") else 0 if name.endswith("slow.test") else 300
+        data = {"A": says, "AAAA": "2001:db8::1", "TXT": '"text"'}.get(kind)
         if name.endswith("big.test") and kind == "TXT":
             reply.add_answer(*dnslib.RR.fromZone("\n".join(f'{name}. {ttl} TXT "{i:0200d}"' for i in range(20))))
         elif data is not None:
@@ -115,9 +119,9 @@ class Stream(socketserver.StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Authority]:
-    """An authority for the time of a with block."""
-    authority = Authority()
+def running(*, says: str = "192.0.2.1") -> Iterator[Authority]:
+    """An authority for the time of a with block; the address it says."""
+    authority = Authority(says=says)
     try:
         yield authority
     finally:

@@ -11,10 +11,11 @@ from schemas.signals import encode_signal
 from tests.resolver.policy.written import NOW, entry, objects, overlay, tenant
 
 
-def record(offset: int, key: str = "k", value: bytes | None = b"v", timestamp: int = 0) -> ConsumerRecord:
+def record(offset: int, key: str = "k", value: bytes | None = b"v", timestamp: int = 0, *, followed: str = "") -> ConsumerRecord:
     """A record as the consumer hands it over."""
+    headers = (("by", b"me"), ("followed-by", followed.encode())) if followed else ()
     name = key.encode()
-    return ConsumerRecord("t", 0, offset, timestamp, 0, name, value, None, len(name), len(value or b""), ())
+    return ConsumerRecord("t", 0, offset, timestamp, 0, name, value, None, len(name), len(value or b""), headers)
 
 
 class Heard:
@@ -62,6 +63,33 @@ def test_delivered_is_only_what_was_handed_over() -> None:
     assert heard.place.delivered == 3
     heard.place.begin(3)
     assert heard.place.delivered == 0
+
+
+def test_a_change_of_several_objects_is_due_as_a_whole() -> None:
+    """Records that say that others follow wait for them, though the topic ends here for now."""
+    heard = Heard()
+    heard.place.begin(0)
+    heard.place.take(record(0, "a", followed="2"))
+    assert heard.deliver() == []
+    heard.place.take(record(1, "b", followed="1"))
+    assert heard.deliver() == []
+    heard.place.take(record(2, "c", followed="0"))
+    assert heard.deliver() == ["-", "a", "b", "c"]
+    heard.place.take(record(3, "d", followed="many"))
+    assert heard.deliver() == ["d"]
+
+
+def test_a_writer_that_died_within_its_change() -> None:
+    """What does not come is not waited for for ever, but as long as anything comes."""
+    heard = Heard()
+    heard.place.begin(0)
+    heard.place.take(record(0, "a", followed="2"))
+    heard.place.give_up(1)
+    heard.place.take(record(1, "b", followed="1"))
+    heard.place.give_up(2)
+    assert heard.deliver() == []
+    heard.place.give_up(2)
+    assert heard.deliver() == ["-", "a", "b"]
 
 
 def test_an_empty_topic_replaces_nothing() -> None:
