@@ -85,7 +85,8 @@ def decode_batch(value: bytes) -> tuple[BatchHeader, pa.RecordBatch]:
         reader = pa.ipc.open_stream(value, options=pa.ipc.IpcReadOptions(use_threads=False))
         header = _decode_header((reader.schema.metadata or {}).get(_META_KEY, b""))
         columns = reader.read_next_batch()
-    except (pa.ArrowException, msgspec.MsgspecError, StopIteration, OSError) as error:
+    except (pa.ArrowException, msgspec.MsgspecError, StopIteration, OSError, UnicodeError) as error:
+        # UnicodeError: names of a damaged schema are decoded by Python, not by Arrow
         raise BatchError(f"not a batch of query events: {error}") from error
     if header.version != VERSION:
         raise BatchError(f"batch version {header.version}, this program reads {VERSION}")

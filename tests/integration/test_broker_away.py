@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration import load
+from tests.integration import kafka, load
 from tests.integration.kafka import ApacheKafka
 from tests.integration.stack import Stack, eventually
 from tests.integration.test_ledger import settled
@@ -26,30 +26,21 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return load.write_names(tmp_path_factory.mktemp("load") / "names", [f"n{number}.away.test" for number in range(500)], 20_000)
 
 
-def send_away(stack: Stack, broker: ApacheKafka | None) -> None:
-    """Apache Kafka is stopped; the embedded broker, which would be started again at once, stops breathing."""
-    if broker is None:
-        stack.kill("tansu", signal.SIGSTOP)
-    else:
-        broker.stop()
-
-
-def bring_back(stack: Stack, broker: ApacheKafka | None) -> None:
-    """The broker serves again."""
-    if broker is None:
-        stack.kill("tansu", signal.SIGCONT)
-    else:
-        broker.start()
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """Apache Kafka only: the embedded broker is a child of the stack, which starts it again at once (tests/compose/test_broker_memory.py)."""
+    with kafka.running(tmp_path_factory.mktemp("kafka")) as node:
+        yield node
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_a_minute_without_the_broker(stack: Stack, broker: ApacheKafka | None, names: Path) -> None:
+def test_a_minute_without_the_broker(stack: Stack, broker: ApacheKafka, names: Path) -> None:
     """Answers come as before, workers stay within their memory, and ClickHouse tells the exact number of dropped events."""
     options = ("-Q", str(RATE), "-c", "8", "-t", "1")
     load.run(stack.port, names, "-n", "1", *options)
     usual = load.run(stack.port, names, "-l", "6", "-v", *options)
-    send_away(stack, broker)
+    broker.stop()
     try:
         running = load.start(stack.port, names, "-l", str(AWAY_S), "-v", *options)
         peak = 0.0
@@ -59,7 +50,7 @@ def test_a_minute_without_the_broker(stack: Stack, broker: ApacheKafka | None, n
             time.sleep(1)
         away = running.finish(within=60)
     finally:
-        bring_back(stack, broker)
+        broker.start()
     assert away.completed >= away.sent * 0.999
     assert away.percentile(0.5) <= usual.percentile(0.5) * 1.5 + 0.2
     assert away.percentile(0.99) <= usual.percentile(0.99) * 2 + 5

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.batches import BatchError, encode_batch
@@ -38,6 +38,7 @@ def test_bytes_that_are_no_batch_are_refused(value: bytes | None) -> None:
 
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
+@example(at=103, flip=128)
 def test_a_flipped_byte_is_refused_or_harmless(at: int, flip: int) -> None:
     """Damage never gets past the codec as anything but its error."""
     damaged = bytearray(GOOD)
