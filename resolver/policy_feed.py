@@ -28,6 +28,7 @@ from resolver.policy_status import StatusPublisher
 from resolver.policy_swap import Swapper
 from resolver.set_files import SetFiles
 from resolver.signal_feed import SignalFeed
+from resolver.topic_reader import topic_reader
 from schemas.topics import OBJECTS, OVERLAYS
 
 _LOG = logging.getLogger(__name__)
@@ -121,12 +122,7 @@ class PolicyFeed:
     async def _follow_for_ever(self) -> None:
         backoff, told = _BACKOFF_S[0], False
         while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                retry_backoff_ms=500,
-            )
+            consumer = topic_reader(self._bootstrap)
             try:
                 await consumer.start()
                 backoff, told = _BACKOFF_S[0], False

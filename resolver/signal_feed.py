@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from resolver.policy.store import PolicyStore
 from resolver.policy_place import Place
+from resolver.topic_reader import topic_reader
 from schemas.signals import ContextSignal
 from schemas.topics import CONTEXT
 
@@ -45,12 +46,7 @@ class SignalFeed:
     async def run(self) -> None:
         """Follow the topic until cancelled; a broker that is away is waited for."""
         while True:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                retry_backoff_ms=500,
-            )
+            consumer = topic_reader(self._bootstrap)
             try:
                 await consumer.start()
                 await self._follow(consumer)
