@@ -1,6 +1,6 @@
 """What streams and resolvers tell each other, one JSON message each.
 
-Telemetry, Alert, ContextSignal, Overlay, Binding, PolicyStatus, DeadLetter.
+Telemetry, Alert, AlertOrder, ContextSignal, Overlay, Binding, PolicyStatus, DeadLetter.
 Times are UTC. Every value that steers policy carries its reason and its expiry.
 """
 
@@ -33,6 +33,8 @@ class Telemetry(_Signal, frozen=True, kw_only=True):
 
     counts: keyed ``verdict:deny``, ``rule:NAME``, ``audit:NAME``, ``rcode:NXDOMAIN``, ``qtype:A``, ``transport:udp``,
     ``answer_source:cache``, ``upstream_failure``, ``truncated`` ...; latency_us: p50, p90, p99 in microseconds.
+    newly_observed: names this tenant had not asked before. dropped: events each resolver could not publish, of all its
+    tenants, by source. bounds: relative standard error of ``clients``, ``names`` and ``latency_us``.
     """
 
     tenant: str
@@ -51,6 +53,9 @@ class Telemetry(_Signal, frozen=True, kw_only=True):
     top_domains: tuple[TopItem, ...]
     top_clients: tuple[TopItem, ...]
     top_denied: tuple[TopItem, ...]
+    newly_observed: int = 0
+    dropped: dict[str, int] = {}
+    bounds: dict[str, float] = {}
     version: int = 1
 
 
@@ -63,7 +68,11 @@ class SuggestedEntry(_Signal, frozen=True, kw_only=True):
 
 
 class Alert(_Signal, frozen=True, kw_only=True):
-    """One change of an alert's state. `id` is stable for the same ongoing (tenant, detector, subject)."""
+    """One change of an alert's state. `id` is stable for the same ongoing (tenant, detector, subject).
+
+    parent: id of the alert it is part of; empty for one that stands alone. muted: id of the order that keeps it from
+    being delivered and from changing policy. ending: why it was closed.
+    """
 
     id: str
     tenant: str
@@ -82,6 +91,30 @@ class Alert(_Signal, frozen=True, kw_only=True):
     workloads: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
     suggested: SuggestedEntry | None = None
+    parent: str = ""
+    muted: str = ""
+    ending: str = ""
+    version: int = 1
+
+
+class AlertOrder(_Signal, frozen=True, kw_only=True):
+    """What a person decided about alerts of a tenant; it holds until it expires or is revoked by a tombstone.
+
+    mute: alerts whose detector and subject match are told with `muted`, but neither delivered nor acted upon.
+    close: the alert `alert` ends now; it opens again on fresh evidence.
+    detector, subject: patterns with ``*``; alert: an id, instead of these. Tenant, reason and author are never empty.
+    """
+
+    id: str
+    tenant: str
+    action: Literal["mute", "close"]
+    reason: str
+    author: str
+    created: datetime
+    expires: datetime
+    alert: str = ""
+    detector: str = "*"
+    subject: str = "*"
     version: int = 1
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from schemas.detection_spec import Detection
 from schemas.spec import Labels, Mode, Name, ObjectName, Pattern, Severity, Spec, Subnet
 
 FeedbackMode = Literal["off", "audit", "enforce"]
@@ -136,6 +137,7 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
     (Prohibited) for what is exported to it but not in `visible`; without it such a name looks like one that does not
     exist. What its owner does not export is never disclosed.
     search: domains tried for names with fewer than `ndots` dots, in order.
+    detection: how the detectors of the analytics judge it.
     """
 
     default: Literal["allow", "deny"]
@@ -153,6 +155,7 @@ class TenantSpec(Spec, frozen=True, kw_only=True):
     rebinding: Rebinding = Rebinding()
     privacy: Privacy = Privacy()
     feedback: Feedback = Feedback()
+    detection: Detection = Detection()
 
 
 __all__ = ["Caching", "ClientMatch", "Feedback", "FeedbackMode", "Limits", "Privacy", "Rebinding", "TenantSpec",

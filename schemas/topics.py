@@ -53,6 +53,15 @@ EVENTS = Topic(
 )
 TELEMETRY = Topic("dns.telemetry", signals.Telemetry, "tenant", 1, _delete(24), ("streams",), ("streams",))
 ALERTS = Topic("dns.alerts", signals.Alert, "tenant", 1, _delete(30 * 24), ("streams",), ("streams", "alert consumers"))
+ORDERS = Topic(
+    "alerts.orders",
+    signals.AlertOrder,
+    "tenant/id",
+    1,
+    _COMPACT,
+    ("compose",),
+    ("streams",),
+)
 CONTEXT = Topic("dns.context", signals.ContextSignal, "tenant", 1, _delete(24), ("streams",), ("streams", "resolver"))
 BINDINGS = Topic(
     "dns.bindings",
@@ -73,7 +82,10 @@ STATUS = Topic("policy.status", signals.PolicyStatus, "resolver", 1, _COMPACT, (
 TURNS = Topic("policy.turns", turns.Turn, "claim", 1, _delete(1), ("compose",), ("compose",))
 DEAD = Topic("dns.dead", signals.DeadLetter, "none", 1, _delete(7 * 24), ("streams",), ("operators",))
 
-TOPICS: tuple[Topic, ...] = (EVENTS, TELEMETRY, ALERTS, CONTEXT, BINDINGS, OBJECTS, OVERLAYS, STATUS, TURNS, DEAD)
+TOPICS: tuple[Topic, ...] = (
+    *(EVENTS, TELEMETRY, ALERTS, ORDERS, CONTEXT, BINDINGS),
+    *(OBJECTS, OVERLAYS, STATUS, TURNS, DEAD),
+)
 
 
 def partition_of(tenant: str, partitions: int) -> int:

@@ -86,8 +86,8 @@ class TenantState:
             self._clock = max(self._clock, float(rows.times.max()))
             self._telemetry.add(rows)
             self._upstreams.add(rows)
-            scene = Scene(self.tenant, self._clock, self.settings.internal)
-            for detector in self._detectors.values():
+            scene = self._scene(self._clock)
+            for detector in self._active():
                 for finding in detector.update(rows, scene):
                     self._report(finding, now, found)
         self._settle(self._clock, now, found)
@@ -99,12 +99,22 @@ class TenantState:
         if self._busy_at is None:  # just loaded: a backlog may be on its way
             self._busy_at = now
         if self._clock and now - self._busy_at >= LATENESS and now > self._clock:
-            for detector in self._detectors.values():
-                detector.tick(now)
+            scene = self._scene(now)
+            for detector in self._active():
+                for finding in detector.tick(scene):
+                    self._report(finding, now, found)
             self._settle(now, now, found)
         else:
             self._settle(self._clock, now, found)
         return found
+
+    def _scene(self, clock: float) -> Scene:
+        return Scene(self.tenant, clock, self.settings.internal, self.settings.detection)
+
+    def _active(self) -> list[Detector]:
+        """Detectors the operator did not switch off."""
+        detection = self.settings.detection
+        return [detector for name, detector in self._detectors.items() if detection.of(name).enabled]
 
     def _report(self, finding: Finding, now: float, found: Findings) -> None:
         alert, told = self._alerts.observe(finding, now)
@@ -129,8 +139,10 @@ class TenantState:
             found.overlays.append(self._overlay.overlay())
         del found.overlays[:-1]  # each holds everything: the last one says it all
         if self._clock:
-            found.signals.extend(self._standings.due(self._detectors.values(), clock, now))
+            found.signals.extend(self._standings.due(self._detectors.values(), self.settings.detection, clock, now))
             found.signals.extend(self._upstreams.due(clock, now))
+            for detector in self._active():
+                found.signals.extend(detector.signals(clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
 
     def _forget(self, entry: OverlayEntry) -> None:

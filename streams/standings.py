@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from schemas.detection_spec import Detection
 from schemas.signals import ContextSignal
 from streams.alerts import moment
-from streams.detectors.finding import Detector
+from streams.detectors.finding import Detector, Standing
 
 EVERY = 60.0
 LIFE = 180.0
+_OFF = Standing("off", "switched off by spec.detection of the Tenant")
 
 
 class Standings:
@@ -19,11 +21,13 @@ class Standings:
         self.tenant = tenant
         self._told: dict[str, tuple[str, float]] = {}
 
-    def due(self, detectors: Iterable[Detector], clock: float, now: float) -> list[ContextSignal]:
-        """Signals of kind ``detector``, value learning or active: on a change and every EVERY seconds."""
+    def due(
+        self, detectors: Iterable[Detector], detection: Detection, clock: float, now: float
+    ) -> list[ContextSignal]:
+        """Signals of kind ``detector``, value off, learning or active: on a change and every EVERY seconds."""
         signals = []
         for detector in detectors:
-            standing = detector.standing(clock)
+            standing = detector.standing(clock) if detection.of(detector.name).enabled else _OFF
             state, at = self._told.get(detector.name, ("", 0.0))
             if state == standing.state and now - at < EVERY:
                 continue

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from schemas.detection_spec import Detection
 from schemas.objects import Feedback, TenantSpec
 from schemas.signals import Alert, ContextSignal, Overlay, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
 class TenantSettings:
-    """What the tenant's operator decided: feedback, and the patterns of names its own servers resolve."""
+    """What the tenant's operator decided.
+
+    internal: patterns of names its own servers resolve. detection: parameters of the detectors.
+    """
 
     feedback: Feedback = field(default_factory=Feedback)
     internal: tuple[str, ...] = ()
+    detection: Detection = field(default_factory=Detection)
 
     @classmethod
     def of(cls, spec: TenantSpec) -> TenantSettings:
         """Settings of a Tenant object."""
         internal = tuple(pattern for group in spec.upstreams for pattern in group.suffixes)
-        return cls(feedback=spec.feedback, internal=internal)
+        return cls(feedback=spec.feedback, internal=internal, detection=spec.detection)
 
 
 @dataclass(slots=True)

@@ -25,7 +25,8 @@ from streams.codec import dead_letter, read_batch
 from streams.config import WorkerSettings
 from streams.warehouse import DataError, Warehouse
 from streams.warehouse.event_store import Batch, EventStore
-from streams.warehouse.signal_rows import SIGNAL_TABLES, Record
+from streams.warehouse.signal_rows import Record
+from streams.warehouse.signal_tables import KEPT_TOMBSTONES, SIGNAL_TABLES
 
 _LOG = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Sink:
 
     def _insert_signals(self, topic: str, events: Sequence[EventT]) -> None:
         table = SIGNAL_TABLES[topic]
-        records = [_record(event) for event in events if event.value is not None or topic.startswith("policy.objects")]
+        records = [_record(event) for event in events if event.value is not None or topic in KEPT_TOMBSTONES]
         if records:
             self._warehouse.insert_arrow(table.name, table.rows(records))
 

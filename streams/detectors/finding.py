@@ -5,11 +5,17 @@ Must not know policy.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
+import numpy as np
+
+from schemas.detection_spec import Detection
 from schemas.objects import Severity
-from schemas.signals import SuggestedEntry
+from schemas.patterns import matches
+from schemas.signals import ContextSignal, SuggestedEntry
 from streams.columns import TenantRows
 from streams.parts import Parts
 
@@ -48,44 +54,77 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What detectors may know beside the rows: tenant, event-time clock (Unix seconds), patterns of its own zones."""
+    """What detectors may know beside the rows.
+
+    clock: event time, Unix seconds. internal: patterns of the tenant's own zones. detection: the tenant's parameters.
+    """
 
     tenant: str
     clock: float
-    internal: tuple[str, ...] = field(default=())
+    internal: tuple[str, ...] = ()
+    detection: Detection = field(default_factory=Detection)
 
 
-class Detector(Protocol):
-    """One file in this folder and one line in its table."""
+class Detector(ABC):
+    """One file in this folder and one line in its table; what most have no use for has a default here."""
 
-    name: str
+    name: ClassVar[str]
 
+    @abstractmethod
     def update(self, rows: TenantRows, scene: Scene) -> list[Finding]:
         """Take in rows."""
 
-    def tick(self, clock: float) -> None:
+    def tick(self, scene: Scene) -> list[Finding]:
         """Event time went on without rows."""
+        del scene
+        return []
+
+    def signals(self, clock: float, now: float) -> list[ContextSignal]:
+        """Facts for rules and discovery that are due: told on a change, and again before they expire.
+
+        Args:
+            clock: event time, Unix seconds.
+            now: processing time, in which signals expire, Unix seconds.
+        """
+        del clock, now
+        return []
 
     def forget(self, subject: str) -> None:
-        """Judge a subject anew: the policy entry it caused has expired."""
+        """Judge a subject anew: the policy entry it caused has expired, or a person closed its alert."""
+        del subject
 
+    @abstractmethod
     def standing(self, clock: float) -> Standing:
         """Learning or active."""
 
     def learnt(self) -> dict[str, float]:
-        """Baselines as plain values."""
+        """Baselines as plain values, few: they go to the warehouse once a minute."""
+        return {}
 
     def relearn(self, values: dict[str, float]) -> None:
         """Take over baselines."""
+        del values
 
+    @abstractmethod
     def touch(self) -> None:
         """Count everything as changed: the next save writes it all."""
 
+    @abstractmethod
     def save(self, parts: Parts) -> dict[str, Any]:
-        """Put changed parts; the small rest is returned."""
+        """Put changed parts, their names beginning with the detector's; the small rest is returned."""
 
+    @abstractmethod
     def load(self, rest: dict[str, Any], values: dict[str, bytes]) -> None:
         """Inverse of save."""
+
+
+def without(rows: TenantRows, exempt: Sequence[str]) -> TenantRows:
+    """Rows whose name no pattern covers; costs nothing without patterns."""
+    if not exempt or not len(rows):
+        return rows
+    values = rows.batch.values("qname").to_pylist()
+    spared = np.array([any(matches(pattern, name) for pattern in exempt) for name in values])
+    return rows.only(~spared[rows.codes("qname")])
 
 
 def witnesses(rows: TenantRows, column: str, most: int) -> tuple[str, ...]:

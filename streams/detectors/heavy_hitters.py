@@ -25,7 +25,7 @@ from schemas.objects import Severity
 from schemas.patterns import matches
 from schemas.signals import SuggestedEntry
 from streams.columns import TenantRows, last_of_each
-from streams.detectors.finding import Finding, Scene, Standing, witnesses
+from streams.detectors.finding import Detector, Finding, Scene, Standing, witnesses
 from streams.detectors.heavy_state import HeavyState
 from streams.elements import BUCKET, Elements, gather
 from streams.hashing import Hashes, hash_text, mix
@@ -60,7 +60,7 @@ _LOCAL_SOURCES = ("policy", "virtual", "discovery")
 _SEVERE: tuple[tuple[float, Severity], ...] = ((25.0, "critical"), (4.0, "high"), (1.0, "medium"))
 
 
-class HeavyHitters:
+class HeavyHitters(Detector):
     """The detector.
 
     Args:
@@ -85,11 +85,12 @@ class HeavyHitters:
 
     def _judge(self, rows: TenantRows, key: int, scene: Scene) -> Finding | None:
         domain = self.state.names[key]
-        factor = OWN_ZONE_FACTOR if is_own(domain, scene.internal) else 1
+        mine = scene.detection.heavy_hitters
+        factor = mine.floor_factor * (OWN_ZONE_FACTOR if is_own(domain, scene.internal) else 1)
         worst = self.state.worst(key, factor)
         if (
             worst is None
-            or any(matches(pattern, domain) for pattern in self._allowed)
+            or any(matches(pattern, domain) for pattern in (*self._allowed, *mine.exempt))
             or domain in self.state.thresholds.tolerated
         ):
             return None
@@ -124,9 +125,6 @@ class HeavyHitters:
             clients=witnesses(ours, "client", 10),
             suggested=SuggestedEntry(pattern=f".{domain}", action="deny"),
         )
-
-    def tick(self, clock: float) -> None:
-        """Nothing to do: tables slide when rows come."""
 
     def forget(self, subject: str) -> None:
         """Count a domain anew."""

@@ -3,10 +3,10 @@
 Counted are NXDOMAIN answers that came from upstream. An NXDOMAIN of our own policy (verdict deny) is excluded: it is
 no storm of the upstream's, and an enforced block must not look like the attack it stopped; it is not a query for the
 ratio either. The last minute (six 10 s panes, the open one included) is compared with an EWMA of quiet minutes: an
-alert needs z > 4 and FLOOR failures and a fifth of all queries. The baseline is frozen while alerting; until it is
-warm, three times the floor and half of all queries are needed. A uniform sample of distinct (name, client) pairs
-tells apart: one domain and many clients (attack), one client and many domains (generated names), one zone of the
-tenant's own (a search list gone wrong).
+alert needs z > 4 and 120 failures (the tenant may say otherwise) and a fifth of all queries. The baseline is frozen
+while alerting; until it is warm, three times the floor and half of all queries are needed. A uniform sample of
+distinct (name, client) pairs tells apart: one domain and many clients (attack), one client and many domains (generated
+names), one zone of the tenant's own (a search list gone wrong).
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from typing import Any
 
 import numpy as np
 
+from schemas.detection_spec import NxdomainStormSpec
 from schemas.objects import Severity
 from schemas.signals import SuggestedEntry
 from streams.baselines import WARM, Baseline
 from streams.columns import TenantRows
 from streams.detectors.failures import PANE, PANES, Failures, Picture
-from streams.detectors.finding import Finding, Scene, Standing, witnesses
+from streams.detectors.finding import Detector, Finding, Scene, Standing, without, witnesses
 from streams.parts import Parts, pack, unpack
 from streams.zones import is_expansion, is_own, own_zone, zones_of
 
 NAME = "nxdomain_storm"
-FLOOR = 120
-Z = 4.0
 RATIO, COLD_RATIO, COLD_FACTOR = 0.2, 0.5, 3
 MANY_CLIENTS, MANY_DOMAINS = 3, 10
 SHARE = 0.5
 MINUTE = PANE * PANES
 
 
-class NxdomainStorm:
+class NxdomainStorm(Detector):
     """The detector."""
 
     name = NAME
@@ -47,13 +46,13 @@ class NxdomainStorm:
 
     def update(self, rows: TenantRows, scene: Scene) -> list[Finding]:
         """Take in rows; at most one finding, for the storm the last minute shows."""
-        asked = rows.only(~rows.equal("verdict", "deny"))
+        asked = without(rows.only(~rows.equal("verdict", "deny")), scene.detection.nxdomain_storm.exempt)
         self._learn(scene.clock)
         failed = self._count(asked, scene)
         if not len(failed):
             return []
         picture = Picture.of([pane for _, pane in sorted(self._panes.items())])
-        if not self._is_storm(picture):
+        if not self._is_storm(picture, scene.detection.nxdomain_storm):
             return []
         self._alerting_until = scene.clock + MINUTE
         return [self._tell(picture, failed, scene)]
@@ -85,11 +84,11 @@ class NxdomainStorm:
             self.baseline.learn(float(whole))
         self._minute = minute if self._minute is None else max(minute, self._minute)
 
-    def _is_storm(self, picture: Picture) -> bool:
+    def _is_storm(self, picture: Picture, mine: NxdomainStormSpec) -> bool:
         ratio = picture.failures / max(picture.queries, 1)
         if not self.baseline.warm:
-            return picture.failures >= COLD_FACTOR * FLOOR and ratio >= COLD_RATIO
-        return picture.failures >= FLOOR and ratio >= RATIO and self.baseline.z(picture.failures) > Z
+            return picture.failures >= COLD_FACTOR * mine.floor and ratio >= COLD_RATIO
+        return picture.failures >= mine.floor and ratio >= RATIO and self.baseline.z(picture.failures) > mine.z
 
     def _tell(self, picture: Picture, failed: TenantRows, scene: Scene) -> Finding:
         kind, subject, severity, why, title = _classify(picture, failed, scene)
@@ -116,7 +115,7 @@ class NxdomainStorm:
                 "ratio": round(ratio, 3),
                 "z": round(z, 1),
                 "usual": round(self.baseline.mean, 1),
-                "floor": FLOOR,
+                "floor": scene.detection.nxdomain_storm.floor,
                 "names": round(picture.names),
                 "domain_share": round(picture.domain_share, 3),
                 "client_share": round(picture.client_share, 3),
@@ -130,12 +129,10 @@ class NxdomainStorm:
             suggested=suggested,
         )
 
-    def tick(self, clock: float) -> None:
+    def tick(self, scene: Scene) -> list[Finding]:
         """Minutes without any query are quiet minutes too."""
-        self._learn(clock)
-
-    def forget(self, subject: str) -> None:
-        """Nothing is kept per subject beyond a minute."""
+        self._learn(scene.clock)
+        return []
 
     def standing(self, clock: float) -> Standing:
         """Learning until the baseline is warm."""
@@ -148,7 +145,7 @@ class NxdomainStorm:
         return Standing(
             "learning",
             f"{self.baseline.minutes} of {WARM} minutes observed; "
-            f"only storms of {COLD_FACTOR * FLOOR} a minute are told",
+            f"only storms of {COLD_FACTOR} times the floor are told",
         )
 
     def learnt(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Telemetry, alerts, context signals, overlays, policy objects and resolver status as rows of their tables.
+"""Records of the topics as rows of their tables: how each becomes cells. signal_tables.py says which goes where.
 
 Pure. Each row carries ``version``, made of the record's time and offset: of two rows with the same key the later
 counts, so the same record may be stored any number of times.
@@ -14,13 +14,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from schemas.signals import Alert, ContextSignal, Overlay, PolicyStatus, Telemetry
-from schemas.topics import ALERTS, CONTEXT, OBJECTS, OVERLAYS, STATUS, TELEMETRY
-
-_TEXTS = pa.list_(pa.string())
-_MS, _US = pa.timestamp("ms", tz="UTC"), pa.timestamp("us", tz="UTC")
-_TOP = pa.list_(pa.struct([("item", pa.string()), ("count", pa.uint64()), ("error", pa.uint64())]))
-_NUMBER, _TEXT = pa.uint64(), pa.string()
+from schemas.signals import AlertOrder, Overlay, PolicyStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,12 @@ class SignalTable:
         )
 
 
-def _schema(**columns: pa.DataType) -> pa.Schema:
+def schema_of(**columns: pa.DataType) -> pa.Schema:
+    """Columns of a table, and its ``version``."""
     return pa.schema([*columns.items(), ("version", pa.uint64())])
 
 
-def _named(kind: type[msgspec.Struct]) -> Callable[[Record], Mapping[str, Any]]:
+def named(kind: type[msgspec.Struct]) -> Callable[[Record], Mapping[str, Any]]:
     """Cells by field name, and the message itself as ``body``."""
     decode = msgspec.json.Decoder(kind).decode
 
@@ -85,7 +80,8 @@ def _plain(value: object) -> object:
     return value
 
 
-def _overlay(record: Record) -> Mapping[str, Any]:
+def overlay_cells(record: Record) -> Mapping[str, Any]:
+    """An overlay, its entries as parallel columns."""
     overlay = msgspec.json.decode(record.value or b"", type=Overlay)
     names = ("id", "pattern", "action", "mode", "severity", "reason", "detector", "created", "expires")
     columns = {f"entries.{name}": [getattr(entry, name) for entry in overlay.entries] for name in names}
@@ -98,7 +94,8 @@ def _overlay(record: Record) -> Mapping[str, Any]:
     }
 
 
-def _status(record: Record) -> Mapping[str, Any]:
+def status_cells(record: Record) -> Mapping[str, Any]:
+    """What a resolver says of itself."""
     status = msgspec.json.decode(record.value or b"", type=PolicyStatus)
     refused = {
         "refused.key": [item.key for item in status.refused],
@@ -107,7 +104,8 @@ def _status(record: Record) -> Mapping[str, Any]:
     return {**msgspec.structs.asdict(status), **refused, "stopped": int(status.stopped)}
 
 
-def _object(record: Record) -> Mapping[str, Any]:
+def object_cells(record: Record) -> Mapping[str, Any]:
+    """An operator's object, or its end."""
     kind, _, rest = record.key.partition("/")
     return {
         "key": record.key,
@@ -119,107 +117,19 @@ def _object(record: Record) -> Mapping[str, Any]:
     }
 
 
-SIGNAL_TABLES: Mapping[str, SignalTable] = {
-    TELEMETRY.name: SignalTable(
-        "nameward.telemetry",
-        _schema(
-            tenant=_TEXT,
-            workload=_TEXT,
-            window_start=_MS,
-            window_seconds=_NUMBER,
-            queries=_NUMBER,
-            bytes_in=_NUMBER,
-            bytes_out=_NUMBER,
-            counts=pa.map_(_TEXT, _NUMBER),
-            clients=pa.float64(),
-            names=pa.float64(),
-            latency_us=pa.map_(_TEXT, pa.float64()),
-            top_names=_TOP,
-            top_domains=_TOP,
-            top_clients=_TOP,
-            top_denied=_TOP,
-            body=_TEXT,
-        ),
-        _named(Telemetry),
-    ),
-    ALERTS.name: SignalTable(
-        "nameward.alerts",
-        _schema(
-            tenant=_TEXT,
-            id=_TEXT,
-            revision=_NUMBER,
-            detector=_TEXT,
-            subject=_TEXT,
-            state=_TEXT,
-            severity=_TEXT,
-            severity_reason=_TEXT,
-            title=_TEXT,
-            first_seen=_US,
-            last_seen=_US,
-            changed=_US,
-            samples=_TEXTS,
-            workloads=_TEXTS,
-            clients=_TEXTS,
-            body=_TEXT,
-        ),
-        _named(Alert),
-    ),
-    CONTEXT.name: SignalTable(
-        "nameward.context_signals",
-        _schema(
-            tenant=_TEXT,
-            kind=_TEXT,
-            subject=_TEXT,
-            value=_TEXT,
-            source=_TEXT,
-            reason=_TEXT,
-            created=_US,
-            expires=_US,
-            body=_TEXT,
-        ),
-        _named(ContextSignal),
-    ),
-    OVERLAYS.name: SignalTable(
-        "nameward.overlays",
-        pa.schema(
-            [
-                ("tenant", _TEXT),
-                ("revision", _NUMBER),
-                ("changed", _US),
-                *(
-                    (f"entries.{name}", _TEXTS)
-                    for name in ("id", "pattern", "action", "mode", "severity", "reason", "detector")
-                ),
-                ("entries.created", pa.list_(_US)),
-                ("entries.expires", pa.list_(_US)),
-                ("body", _TEXT),
-                ("version", _NUMBER),
-            ]
-        ),
-        _overlay,
-    ),
-    OBJECTS.name: SignalTable(
-        "nameward.policy_objects",
-        _schema(key=_TEXT, kind=_TEXT, name=_TEXT, deleted=pa.uint8(), changed=_MS, body=_TEXT),
-        _object,
-    ),
-    STATUS.name: SignalTable(
-        "nameward.policy_status",
-        pa.schema(
-            [
-                ("resolver", _TEXT),
-                ("epoch", _NUMBER),
-                ("time", _US),
-                ("policy_version", _TEXT),
-                ("objects", _NUMBER),
-                ("objects_offset", pa.int64()),
-                ("overlays_offset", pa.int64()),
-                ("refused.key", _TEXTS),
-                ("refused.error", _TEXTS),
-                ("stopped", pa.uint8()),
-                ("version", _NUMBER),
-            ]
-        ),
-        _status,
-    ),
-}
+def order_cells(record: Record) -> Mapping[str, Any]:
+    """An order about alerts; a tombstone revokes it.
+
+    Raises:
+        msgspec.MsgspecError: when it is no order.
+    """
+    if record.value is not None:
+        msgspec.json.decode(record.value, type=AlertOrder)
+    tenant, _, name = record.key.partition("/")
+    return {
+        "tenant": tenant,
+        "id": name,
+        "revoked": int(record.value is None),
+        "changed": datetime.fromtimestamp(record.time_ms / 1000, UTC),
+        "body": (record.value or b"").decode(),
+    }

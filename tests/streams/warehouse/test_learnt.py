@@ -11,7 +11,8 @@ from schemas.signals import Alert, encode_signal
 from schemas.topics import ALERTS
 from streams.warehouse import learnt
 from streams.warehouse.embedded import Embedded
-from streams.warehouse.signal_rows import SIGNAL_TABLES, Record
+from streams.warehouse.signal_rows import Record
+from streams.warehouse.signal_tables import SIGNAL_TABLES
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

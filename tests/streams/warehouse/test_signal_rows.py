@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from schemas.signals import Overlay, encode_signal
-from schemas.topics import ALERTS, CONTEXT, OBJECTS, OVERLAYS, STATUS, TELEMETRY
+from schemas.topics import ALERTS, BINDINGS, CONTEXT, OBJECTS, ORDERS, OVERLAYS, STATUS, TELEMETRY
 from streams.warehouse import learnt
 from streams.warehouse.embedded import Embedded
-from streams.warehouse.signal_rows import SIGNAL_TABLES, Record
+from streams.warehouse.signal_rows import Record
+from streams.warehouse.signal_tables import SIGNAL_TABLES
 
 
 def golden(topic: str) -> bytes:
@@ -27,7 +28,7 @@ def put(warehouse: Embedded, topic: str, *records: Record) -> None:
     warehouse.insert_arrow(table.name, table.rows(records))
 
 
-@pytest.mark.parametrize("topic", [t.name for t in (TELEMETRY, ALERTS, CONTEXT, OVERLAYS, OBJECTS, STATUS)])
+@pytest.mark.parametrize("topic", [t.name for t in (TELEMETRY, ALERTS, CONTEXT, OVERLAYS, OBJECTS, STATUS, ORDERS, BINDINGS)])
 def test_a_message_twice_is_one_row(embedded: Embedded, topic: str) -> None:
     """Replays do no harm."""
     record = Record(key="Tenant/acme/acme", value=golden(topic), time_ms=1_780_000_000_000, offset=4)

@@ -1,0 +1,93 @@
+"""How each detector judges one tenant's traffic: one struct a detector, one field of Detection each.
+
+Keys of Detection are the names of the detectors as alerts and feedback bear them. A default is what was measured or
+published; the file of the detector cites it. Shapes and bounds only; what a parameter does is the business of that file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from schemas.spec import Pattern, Spec
+
+Share = Annotated[float, Meta(ge=0, le=1, description="between 0 and 1")]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class DetectorSpec(Spec, frozen=True, kw_only=True):
+    """What every detector knows. exempt: patterns of names it never tells about."""
+
+    enabled: bool = True
+    exempt: list[Pattern] = []
+
+
+class HeavyHittersSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Exfiltration and tunnelling. floor_factor: multiplies the floors of all windows."""
+
+    floor_factor: Annotated[float, Meta(ge=0.1, le=100)] = 1.0
+
+
+class NxdomainStormSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Random-subdomain attack and NXDOMAIN storm. z: deviations above normal; floor: failures a minute."""
+
+    z: Annotated[float, Meta(ge=1, le=100)] = 4.0
+    floor: Count = 120
+
+
+class DgaSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Generated names of malware."""
+
+
+class BeaconingSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Regular contact, as malware keeps with its master."""
+
+
+class NewlyObservedSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Names this tenant never asked before."""
+
+
+class FastFluxSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Names whose addresses change all the time and lie everywhere."""
+
+
+class RebindingSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Names that answer with public, then with private addresses."""
+
+
+class PolicyProbingSpec(DetectorSpec, frozen=True, kw_only=True):
+    """A client walking through what it may not see."""
+
+
+class PolicyShiftSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Verdicts that changed with a version of the policy."""
+
+
+class ServiceTroubleSpec(DetectorSpec, frozen=True, kw_only=True):
+    """Upstream servers or answer sources that fail or slow down."""
+
+
+class VolumeSpec(DetectorSpec, frozen=True, kw_only=True):
+    """More or fewer queries than this hour of the week usually has."""
+
+
+class Detection(Spec, frozen=True, kw_only=True, rename=str.lower):
+    """Parameters of every detector, by the detector's name."""
+
+    heavy_hitters: HeavyHittersSpec = HeavyHittersSpec()
+    nxdomain_storm: NxdomainStormSpec = NxdomainStormSpec()
+    dga: DgaSpec = DgaSpec()
+    beaconing: BeaconingSpec = BeaconingSpec()
+    newly_observed: NewlyObservedSpec = NewlyObservedSpec()
+    fast_flux: FastFluxSpec = FastFluxSpec()
+    rebinding: RebindingSpec = RebindingSpec()
+    policy_probing: PolicyProbingSpec = PolicyProbingSpec()
+    policy_shift: PolicyShiftSpec = PolicyShiftSpec()
+    service_trouble: ServiceTroubleSpec = ServiceTroubleSpec()
+    volume: VolumeSpec = VolumeSpec()
+
+    def of(self, detector: str) -> DetectorSpec:
+        """Parameters of a detector by its name."""
+        found: DetectorSpec = getattr(self, detector)
+        return found
