@@ -1,7 +1,7 @@
 """How each detector judges one tenant's traffic: one struct a detector, one field of Detection each.
 
 Keys of Detection are the names of the detectors as alerts and feedback bear them. A default is what was measured or
-published; the file of the detector cites it. Shapes and bounds only; what a parameter does is the business of that file.
+published; the file of the detector cites it. Shapes and bounds only; what a parameter does is not known here.
 """
 
 from __future__ import annotations
