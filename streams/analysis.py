@@ -24,11 +24,10 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.signals import Alert, Overlay, OverlayEntry
-from streams.alerts import AlertBook
 from streams.columns import TenantRows, split_by_tenant
-from streams.context import OverlayBook, signal_of
+from streams.desk import Desk
 from streams.detectors import DETECTORS
-from streams.detectors.finding import Detector, Finding, Scene
+from streams.detectors.finding import Detector, Scene
 from streams.highwater import HighWater
 from streams.parts import Parts, pack, unpack
 from streams.standings import Standings
@@ -53,8 +52,7 @@ class TenantState:
         self._seen = HighWater()
         self._telemetry = TelemetryWindows(tenant)
         self._detectors: dict[str, Detector] = {detector.name: detector for detector in (kind() for kind in DETECTORS)}
-        self._alerts = AlertBook(tenant)
-        self._overlay = OverlayBook(tenant)
+        self._desk = Desk(tenant)
         self._clock = 0.0
         self._busy_at: float | None = None
         self._standings = Standings(tenant)
@@ -64,9 +62,7 @@ class TenantState:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
         self.settings = settings
         found = Findings()
-        if self._overlay.apply(settings.feedback, now):
-            self._changed = True
-            found.overlays.append(self._overlay.overlay())
+        self._changed |= self._desk.configure(settings.feedback, now, found)
         return found
 
     def update(self, columns: pa.RecordBatch | TenantRows, now: float) -> Findings:
@@ -89,7 +85,7 @@ class TenantState:
             scene = self._scene(self._clock)
             for detector in self._active():
                 for finding in detector.update(rows, scene):
-                    self._report(finding, now, found)
+                    self._desk.report(finding, self.settings.feedback, now, found)
         self._settle(self._clock, now, found)
         return found
 
@@ -102,7 +98,7 @@ class TenantState:
             scene = self._scene(now)
             for detector in self._active():
                 for finding in detector.tick(scene):
-                    self._report(finding, now, found)
+                    self._desk.report(finding, self.settings.feedback, now, found)
             self._settle(now, now, found)
         else:
             self._settle(self._clock, now, found)
@@ -116,28 +112,12 @@ class TenantState:
         detection = self.settings.detection
         return [detector for name, detector in self._detectors.items() if detection.of(name).enabled]
 
-    def _report(self, finding: Finding, now: float, found: Findings) -> None:
-        alert, told = self._alerts.observe(finding, now)
-        if alert is None:
-            return
-        verdict = self._overlay.consider(alert, self.settings.feedback, now)
-        noted = self._alerts.annotate(alert, verdict.note)
-        if told is not None:
-            found.alerts.append(noted)
-            found.signals.append(signal_of(noted, now))
-        if verdict.changed:
-            found.overlays.append(self._overlay.overlay())
-
     def _settle(self, clock: float, now: float, found: Findings) -> None:
         """Close windows and alerts by `clock`, expire entries by `now`, say how the detectors stand."""
         found.telemetry.extend(self._telemetry.close(clock - LATENESS))
-        found.alerts.extend(self._alerts.close_quiet(clock, now))
-        gone = self._overlay.expire(now)
+        gone = self._desk.settle(clock, now, found)
         for entry in gone:
             self._forget(entry)
-        if gone:
-            found.overlays.append(self._overlay.overlay())
-        del found.overlays[:-1]  # each holds everything: the last one says it all
         if self._clock:
             found.signals.extend(self._standings.due(self._detectors.values(), self.settings.detection, clock, now))
             found.signals.extend(self._upstreams.due(clock, now))
@@ -160,8 +140,7 @@ class TenantState:
             "seen": self._seen.save(),
             "telemetry": self._telemetry.save(self._parts),
             "detectors": {name: detector.save(self._parts) for name, detector in self._detectors.items()},
-            "alerts": self._alerts.save(),
-            "overlay": self._overlay.save(),
+            **self._desk.save(),
         }
         self._parts.put("core", pack(core))
         return self._parts.flush()
@@ -190,8 +169,7 @@ class TenantState:
         for name, rest in core["detectors"].items():
             if name in self._detectors:
                 self._detectors[name].load(rest, values)
-        self._alerts.load(core["alerts"])
-        self._overlay.load(core["overlay"])
+        self._desk.load(core)
 
     def to_bytes(self) -> bytes:
         """The whole state in one value; the next dirty() then writes everything again."""
@@ -240,7 +218,7 @@ class TenantState:
         """
         found = Findings()
         self._changed = True
-        self._alerts.resume(alerts)
+        self._desk.resume(alerts, overlay, self.settings.feedback, now, found)
         for name, detector in self._detectors.items():
             values = {
                 key.removeprefix(f"{name}/"): value
@@ -249,9 +227,4 @@ class TenantState:
             }
             if values:
                 detector.relearn(values)
-        if overlay is not None:
-            self._overlay.resume(overlay)
-            self._overlay.expire(now)
-            self._overlay.apply(self.settings.feedback, now)
-            found.overlays.append(self._overlay.overlay())
         return found

@@ -1,0 +1,74 @@
+"""One tenant's desk: findings come in; alerts, context signals and overlay entries go out, each to what was found.
+
+On the path behind the detectors. Joins alerts and overlay, so that each need not know the other; must not know rows,
+windows or which detectors there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas.objects import Feedback
+from schemas.signals import Alert, Overlay, OverlayEntry
+from streams.alerts import AlertBook
+from streams.context import OverlayBook, signal_of
+from streams.detectors.finding import Finding
+from streams.tenant import Findings
+
+
+class Desk:
+    """Alerts and overlay of one tenant."""
+
+    def __init__(self, tenant: str) -> None:
+        self._alerts = AlertBook(tenant)
+        self._overlay = OverlayBook(tenant)
+
+    def configure(self, feedback: Feedback, now: float, found: Findings) -> bool:
+        """Entries follow changed feedback at once; whether anything changed."""
+        changed = self._overlay.apply(feedback, now)
+        if changed:
+            found.overlays.append(self._overlay.overlay())
+        return changed
+
+    def report(self, finding: Finding, feedback: Feedback, now: float, found: Findings) -> None:
+        """Take in one finding."""
+        alert, told = self._alerts.observe(finding, now)
+        if alert is None:
+            return
+        verdict = self._overlay.consider(alert, feedback, now)
+        noted = self._alerts.annotate(alert, verdict.note)
+        if told is not None:
+            found.alerts.append(noted)
+            found.signals.append(signal_of(noted, now))
+        if verdict.changed:
+            found.overlays.append(self._overlay.overlay())
+
+    def settle(self, clock: float, now: float, found: Findings) -> list[OverlayEntry]:
+        """Close alerts that are quiet by `clock`, end entries that expired by `now`; those entries."""
+        found.alerts.extend(self._alerts.close_quiet(clock, now))
+        gone = self._overlay.expire(now)
+        if gone:
+            found.overlays.append(self._overlay.overlay())
+        del found.overlays[:-1]  # each holds everything: the last one says it all
+        return gone
+
+    def resume(
+        self, alerts: Iterable[Alert], overlay: Overlay | None, feedback: Feedback, now: float, found: Findings
+    ) -> None:
+        """Go on with what was told before a restart; the overlay is told again."""
+        self._alerts.resume(alerts)
+        if overlay is not None:
+            self._overlay.resume(overlay)
+            self._overlay.expire(now)
+            self._overlay.apply(feedback, now)
+            found.overlays.append(self._overlay.overlay())
+
+    def save(self) -> dict[str, Any]:
+        """Plain values for msgpack."""
+        return {"alerts": self._alerts.save(), "overlay": self._overlay.save()}
+
+    def load(self, packed: dict[str, Any]) -> None:
+        """Inverse of save."""
+        self._alerts.load(packed["alerts"])
+        self._overlay.load(packed["overlay"])
