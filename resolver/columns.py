@@ -6,7 +6,7 @@ module turns them into the columns of events.SCHEMA, vectorised. It must not kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter, itemgetter
@@ -101,9 +101,9 @@ def split(rows: Rows, partition: Callable[[str], int]) -> dict[int, Rows]:
         rows: what the buffer handed over, at least one event.
         partition: tenant name -> partition.
     """
-    of_template = np.fromiter(
-        (partition(template.tenant) for template in rows.templates), np.uint16, len(rows.templates)
-    )
+    tenants = list(map(attrgetter("tenant"), rows.templates))
+    of_tenant = {tenant: partition(tenant) for tenant in dict.fromkeys(tenants)}
+    of_template = np.fromiter(map(of_tenant.__getitem__, tenants), np.uint16, len(tenants))
     first = int(of_template[0])
     if not (of_template != first).any():
         return {first: rows}
@@ -151,6 +151,12 @@ def join(parts: Sequence[Rows]) -> Rows:
 
 def columns(rows: Rows, *, source: str, epoch: int, partition: int, first_sequence: int) -> pa.RecordBatch:
     """Columns of events.SCHEMA for rows; row i has sequence ``first_sequence + i``."""
+    made = arrays(rows, source=source, epoch=epoch, partition=partition, first_sequence=first_sequence)
+    return pa.RecordBatch.from_arrays(list(made), schema=SCHEMA)
+
+
+def arrays(rows: Rows, *, source: str, epoch: int, partition: int, first_sequence: int) -> Iterator[pa.Array]:
+    """The same one column after the other, for a caller with other work in between."""
     count = len(rows)
     given: dict[str, Numbers] = {
         "time": rows.times // 1000,
@@ -160,15 +166,13 @@ def columns(rows: Rows, *, source: str, epoch: int, partition: int, first_sequen
         "epoch": np.full(count, epoch, np.uint64),
         "partition": np.full(count, partition, np.uint16),
     }
-    arrays = []
     for name, kind, build in _COLUMNS:
         if name in given:
-            arrays.append(_numbers(kind, given[name]))
+            yield _numbers(kind, given[name])
         elif name == "source":
-            arrays.append(_text([source], np.zeros(count, np.int64)))
+            yield _text([source], np.zeros(count, np.int64))
         else:
-            arrays.append(build(name, kind, rows))
-    return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+            yield build(name, kind, rows)
 
 
 def _numbers(kind: pa.DataType, values: Numbers) -> pa.Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from resolver.lanes import Batch, Lane, halves
@@ -57,7 +57,7 @@ class Delivery:
 
     Args:
         transport: where messages go.
-        encode: takes the oldest rows of a lane that has some and makes a batch of them.
+        next_batch: the oldest of what a lane holds, as a batch; the lane holds something.
         settled: called with (bytes, events acknowledged, events given up) when a batch is done with.
 
     Attributes:
@@ -66,9 +66,12 @@ class Delivery:
     """
 
     def __init__(
-        self, transport: Transport, encode: Callable[[Lane], Batch], settled: Callable[[int, int, int], None]
+        self,
+        transport: Transport,
+        next_batch: Callable[[Lane], Awaitable[Batch]],
+        settled: Callable[[int, int, int], None],
     ) -> None:
-        self._transport, self._encode, self._settled = transport, encode, settled
+        self._transport, self._next_batch, self._settled = transport, next_batch, settled
         self.reachable, self.trouble = False, "not connected yet"
         self._quiet = False
         self._lanes: dict[int, Lane] = {}
@@ -146,7 +149,7 @@ class Delivery:
     async def _drain(self, lane: Lane) -> None:
         try:
             while lane.ready or lane.rows:
-                await self._deliver(lane, lane.ready.popleft() if lane.ready else self._encode(lane))
+                await self._deliver(lane, await self._next_batch(lane))
         finally:
             lane.busy = False
 

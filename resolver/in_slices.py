@@ -6,18 +6,24 @@ The driver of the generators that resolver/policy/steps.py describes. This modul
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import TypeVar
 
 from resolver.policy.steps import Steps
 
 T = TypeVar("T")
+_TURN = 0.0002
+"""Seconds until queries have their turn; a slice that was begun is done."""
 
 
 async def in_slices(steps: Steps[T]) -> T:
-    """Do the work of all slices, with whatever the loop has to do between two; the result."""
+    """Do the work of all slices, with whatever the loop has to do in between; the result."""
     while True:
+        due = perf_counter() + _TURN
         try:
             next(steps)
+            while perf_counter() < due:
+                next(steps)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return] # StopIteration does not know its type
         await asyncio.sleep(0)

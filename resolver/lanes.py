@@ -8,13 +8,13 @@ Kafka or clocks.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from resolver.columns import Rows, columns, join
+from resolver.columns import Rows, arrays, columns, join
 from schemas.batches import BatchHeader, decode_batch, encode_batch
 from schemas.events import SCHEMA
 
@@ -46,6 +46,11 @@ class Lane:
         self.rows.append(rows)
         self.waiting += len(rows)
 
+    def put_back(self, rows: Rows) -> None:
+        """Queue rows that `next_rows` gave and that came to nothing, in front of all others."""
+        self.rows.appendleft(rows)
+        self.waiting += len(rows)
+
     def next_rows(self, most: int) -> Rows:
         """The oldest rows of a lane that has some, joined up to so many events."""
         parts = [self.rows.popleft()]
@@ -57,11 +62,15 @@ class Lane:
         return join(parts)
 
 
-def encode(header: BatchHeader, rows: Rows) -> Batch:
-    """Encode rows under a header that counts them."""
-    batch = columns(
+def encode(header: BatchHeader, rows: Rows) -> Generator[None, None, Batch]:
+    """Encode rows under a header that counts them; stops after each column, so that queries are answered in between."""
+    made = []
+    for array in arrays(
         rows, source=header.source, epoch=header.epoch, partition=header.partition, first_sequence=header.first_sequence
-    )
+    ):
+        made.append(array)
+        yield
+    batch = pa.RecordBatch.from_arrays(made, schema=SCHEMA)
     return Batch(encode_batch(header, batch, compression="lz4" if len(rows) >= _COMPRESS_FROM else None), len(rows))
 
 

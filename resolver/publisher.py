@@ -20,6 +20,7 @@ from resolver.buffer import EventBuffer, Offer
 from resolver.columns import Rows, Template, cut, split
 from resolver.counters import Counters
 from resolver.delivery import Delivery, Transport
+from resolver.in_slices import in_slices
 from resolver.lanes import Batch, Lane, encode, encode_counters
 from resolver.tally import Tally
 from schemas.batches import BatchHeader
@@ -76,12 +77,13 @@ class Publisher:
         self.offer = self.buffer.offer
         self.tally = Tally()
         self.slow = 0
-        self.delivery = Delivery(transport, self._encode, self._settled)
+        self.delivery = Delivery(transport, self._next_batch, self._settled)
         self._killed = counters.predecessors()
         self._partitions = 0
         self._unrouted: deque[Rows] = deque()
         self._running: asyncio.Task[None] | None = None
         self._sequence = 0
+        self._encoding = asyncio.Lock()
         self._said = (0, 0, 0)
 
     def offer_slow(self, template: Template, time_ns: int, latency_us: int, upstream_us: int = 0) -> None:
@@ -176,17 +178,33 @@ class Publisher:
                 lanes.append(lane)
             for lane in lanes:
                 if lane.busy and lane.waiting >= self.limits.batch_events:
-                    lane.ready.append(self._encode(lane))
+                    await self._encode_ahead(lane)
                 self.delivery.kick(lane)
                 await asyncio.sleep(0)
 
     def _partition(self, tenant: str) -> int:
         return partition_of(tenant, self._partitions)
 
-    def _encode(self, lane: Lane) -> Batch:
+    async def _next_batch(self, lane: Lane) -> Batch:
+        if not lane.ready:
+            async with self._encoding:
+                if not lane.ready:  # nobody encoded ahead meanwhile
+                    return await self._encode(lane)
+        return lane.ready.popleft()
+
+    async def _encode_ahead(self, lane: Lane) -> None:
+        async with self._encoding:
+            if lane.waiting >= self.limits.batch_events:  # its turn to be sent did not come meanwhile
+                lane.ready.append(await self._encode(lane))
+
+    async def _encode(self, lane: Lane) -> Batch:
+        """One batch at a time over all lanes: rows leave their lane, and sequences are given, in one order."""
         rows = lane.next_rows(self.limits.batch_events)
         try:
-            batch = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+            batch = await in_slices(encode(self._header(partition=lane.partition, count=len(rows)), rows))
+        except asyncio.CancelledError:
+            lane.put_back(rows)
+            raise
         except (ValueError, TypeError, OverflowError, pa.ArrowException):
             log.exception("%d events that cannot be encoded are dropped and counted", len(rows))
             self._settled(rows.weight, 0, len(rows))

@@ -49,9 +49,11 @@ class Tally:
 
     def add(self, rows: Rows) -> None:
         """Count events."""
-        times = np.bincount(rows.slots, minlength=len(rows.templates)).tolist()
-        for template, count in zip(rows.templates, times, strict=True):
-            kind = Kind(*_kind(template))
+        kinds = list(map(_kind, rows.templates))
+        code = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+        of_template = np.fromiter(map(code.__getitem__, kinds), np.int64, len(kinds))
+        for fields, count in zip(code, np.bincount(of_template[rows.slots], minlength=len(code)).tolist(), strict=True):
+            kind = Kind(*fields)
             if kind.tenant not in self._tenants:
                 if len(self._tenants) >= MOST_TENANTS:
                     kind = kind._replace(tenant=OTHER)

@@ -96,7 +96,8 @@ def test_building_columns_does_not_import_pandas() -> None:
         "import sys, numpy as np; from tests.resolver.test_columns import rows_of, template, columns;"
         "from resolver.lanes import encode; from schemas.batches import BatchHeader;"
         "sys.modules.pop('pandas', None);"
-        "encode(BatchHeader(source='r1', epoch=1, first_sequence=0, count=2, partition=0), rows_of([0, 1], [template(1), template(2)]));"
+        "header = BatchHeader(source='r1', epoch=1, first_sequence=0, count=2, partition=0);"
+        "list(encode(header, rows_of([0, 1], [template(1), template(2)])));"
         "print('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -119,6 +119,44 @@ async def test_a_clean_end_between_two_partitions(
     assert broker.sequences(1000) == list(range(40))
 
 
+@pytest.mark.parametrize("turns", [*range(0, 40, 3), 60, 90, 120])
+async def test_a_clean_end_in_the_middle_of_encoding(
+    tmp_path: Path, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """Whichever column the end comes at, of whichever partition: every event arrives once, under contiguous sequences."""
+    monkeypatch.setattr("resolver.in_slices._TURN", 0.0)  # queries have their turn after every column
+    async with publishing(tmp_path, broker) as publisher:
+        await eventually(lambda: publisher.delivery.reachable and publisher._partitions)
+        offer(publisher, 30)
+        async with asyncio.timeout(5):
+            while not publisher._encoding.locked():  # noqa: ASYNC110 - it is for moments only
+                await asyncio.sleep(0)
+        offer(publisher, 120, 30)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert await publisher.close(5) == 0
+    assert (publisher.counters.acknowledged.value, publisher.counters.dropped.value) == (150, 0)
+    assert broker.sequences(1000) == list(range(150))
+
+
+async def test_one_batch_is_encoded_at_a_time(
+    tmp_path: Path, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lanes that fill while others are encoded, some ahead: each partition gets its tenants' events in their order."""
+    monkeypatch.setattr("resolver.in_slices._TURN", 0.0)
+    async with publishing(tmp_path, broker, Limits(flush_ms=1, batch_events=20)) as publisher:
+        for start in range(0, 2000, 20):
+            offer(publisher, 20, start)
+            await asyncio.sleep(0)
+        await eventually(lambda: publisher.buffer.held() == 0)
+    assert await publisher.close(5) == 0
+    assert broker.sequences(1000) == list(range(2000))
+    told: dict[int, list[int]] = {}
+    for partition, _, rows in broker.batches():
+        told.setdefault(partition, []).extend(rows["latency_us"].to_pylist())
+    assert all(numbers == sorted(numbers) for numbers in told.values())
+
+
 async def test_a_successor_speaks_for_the_killed(tmp_path: Path, broker: MemoryBroker) -> None:
     """The counts of a worker that never closed are published once, closed, under its own epoch."""
     killed = Counters(tmp_path, "r1", 1000)
