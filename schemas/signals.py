@@ -34,7 +34,8 @@ class Telemetry(_Signal, frozen=True, kw_only=True):
     counts: keyed ``verdict:deny``, ``rule:NAME``, ``audit:NAME``, ``rcode:NXDOMAIN``, ``qtype:A``, ``transport:udp``,
     ``answer_source:cache``, ``upstream_failure``, ``truncated`` ...; latency_us: p50, p90, p99 in microseconds.
     newly_observed: names this tenant had not asked before. dropped: events each resolver could not publish, of all its
-    tenants, by source. bounds: relative standard error of ``clients``, ``names`` and ``latency_us``.
+    tenants, by source. bounds: relative standard error of ``clients`` and ``names`` (0 while they are exact), largest
+    relative error of ``latency_us``.
     """
 
     tenant: str

@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from schemas.signals import Alert, Overlay, OverlayEntry
+from streams.answerers import Answerers
 from streams.columns import TenantRows, split_by_tenant
 from streams.desk import Desk
 from streams.detectors import DETECTORS
@@ -56,7 +57,8 @@ class TenantState:
         self._clock = 0.0
         self._busy_at: float | None = None
         self._standings = Standings(tenant)
-        self._upstreams = Upstreams(tenant)
+        self._answerers = Answerers()
+        self._upstreams = Upstreams(tenant, self._answerers)
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
@@ -65,13 +67,16 @@ class TenantState:
         self._changed |= self._desk.configure(settings.feedback, now, found)
         return found
 
-    def update(self, columns: pa.RecordBatch | TenantRows, now: float) -> Findings:
+    def update(
+        self, columns: pa.RecordBatch | TenantRows, now: float, heard: Mapping[str, Mapping[int, int]] | None = None
+    ) -> Findings:
         """Take in rows of this tenant (any number of sources).
 
         Args:
             columns: a record batch (schema events.SCHEMA) of this tenant alone, or rows from split_by_tenant; rows
                 already seen are skipped.
             now: processing time, Unix seconds.
+            heard: events that resolvers had dropped when these rows were sent, by source and epoch.
         """
         self._busy_at = now
         found = Findings()
@@ -81,7 +86,8 @@ class TenantState:
             self._changed = True
             self._clock = max(self._clock, float(rows.times.max()))
             self._telemetry.add(rows)
-            self._upstreams.add(rows)
+            self._telemetry.lose(rows, heard or {})
+            self._answerers.add(rows)
             scene = self._scene(self._clock)
             for detector in self._active():
                 for finding in detector.update(rows, scene):

@@ -1,5 +1,8 @@
 """What is counted of one tenant or workload in one window: the mergeable content of a Telemetry message.
 
+Shares follow from the counts: of TCP ``transport:tcp`` / queries, of cache hits ``answer_source:cache`` /
+(``answer_source:cache`` + ``answer_source:upstream``); queries per second from queries / window_seconds.
+
 On the path: telemetry.py decides which rows belong to which window and adds them here. Must not know windows or time.
 """
 
@@ -14,7 +17,8 @@ from numpy.typing import NDArray
 
 from schemas.signals import TopItem
 from streams.columns import TenantRows, tally
-from streams.sketches import HyperLogLog, LogHistogram, SpaceSaving
+from streams.quantiles import LogHistogram
+from streams.sketches import HyperLogLog, SpaceSaving
 
 OTHER = "(other)"
 """Bucket of what exceeds a cap; no object can have this name."""
@@ -41,8 +45,10 @@ class Summary:
         "capacity",
         "clients",
         "counts",
+        "dropped",
         "latency",
         "names",
+        "newly_observed",
         "p",
         "queries",
         "tops",
@@ -51,8 +57,9 @@ class Summary:
 
     def __init__(self, p: int = 12, capacity: int = 100) -> None:
         self.p, self.capacity = p, capacity
-        self.queries = self.bytes_in = self.bytes_out = 0
+        self.queries = self.bytes_in = self.bytes_out = self.newly_observed = 0
         self.counts: dict[str, int] = {}
+        self.dropped: dict[str, int] = {}
         self.clients, self.names = HyperLogLog(p), HyperLogLog(p)
         self.latency = LogHistogram()
         self.upstreams: dict[str, LogHistogram] = {}
@@ -76,6 +83,12 @@ class Summary:
         if key not in self.counts and len(self.counts) >= MAX_COUNTERS:
             key = f"{key.partition(':')[0]}:{OTHER}"
         self.counts[key] = self.counts.get(key, 0) + number
+
+    def drop(self, source: str, number: int) -> None:
+        """Count events a resolver could not publish; sources past the cap share one counter."""
+        if source not in self.dropped and len(self.dropped) >= MAX_COUNTERS:
+            source = OTHER
+        self.dropped[source] = self.dropped.get(source, 0) + number
 
     def _count_values(self, rows: TenantRows, column: str) -> None:
         texts = rows.batch.texts(column)
@@ -133,6 +146,9 @@ class Summary:
         self.bytes_out += other.bytes_out
         for key, number in other.counts.items():
             self.count(key, number)
+        for source, number in other.dropped.items():
+            self.drop(source, number)
+        self.newly_observed += other.newly_observed
         self.clients.merge(other.clients)
         self.names.merge(other.names)
         self.latency.merge(other.latency)
@@ -158,6 +174,13 @@ class Summary:
                 )
                 for name, sketch in self.tops.items()
             },
+            "newly_observed": self.newly_observed,
+            "dropped": dict(sorted(self.dropped.items())),
+            "bounds": {
+                "clients": round(self.clients.bound, 4),
+                "names": round(self.names.bound, 4),
+                "latency_us": LogHistogram.ACCURACY,
+            },
         }
 
     def pack(self) -> list[Any]:
@@ -165,7 +188,8 @@ class Summary:
         upstreams = {name: histogram.pack() for name, histogram in self.upstreams.items()}
         tops = {name: sketch.pack() for name, sketch in self.tops.items() if len(sketch.hashes)}
         plain = [self.p, self.capacity, self.queries, self.bytes_in, self.bytes_out, self.counts]
-        return [*plain, self.clients.pack(), self.names.pack(), self.latency.pack(), upstreams, tops]
+        sketches = [self.clients.pack(), self.names.pack(), self.latency.pack(), upstreams, tops]
+        return [*plain, *sketches, self.newly_observed, self.dropped]
 
     @classmethod
     def unpack(cls, packed: list[Any]) -> Summary:
@@ -176,6 +200,7 @@ class Summary:
         summary.latency = LogHistogram(*packed[8])
         summary.upstreams = {name: LogHistogram(*item) for name, item in packed[9].items()}
         summary.tops.update({name: SpaceSaving.unpack(item) for name, item in packed[10].items()})
+        summary.newly_observed, summary.dropped = packed[11:] or (0, {})
         return summary
 
 

@@ -7,7 +7,7 @@ Telemetry of the same (tenant, workload, window_start, window_seconds) overwrite
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from schemas.signals import Telemetry
-from streams.columns import TenantRows, tally
+from streams.columns import Mask, TenantRows, tally
+from streams.losses import Losses
 from streams.parts import Parts, pack, unpack
 from streams.summary import OTHER, Summary
 
@@ -75,6 +76,7 @@ class TelemetryWindows:
         self._told_until: int | None = None
         self._touched: set[str] = set()
         self._closed: set[str] = set()
+        self._losses = Losses()
 
     def add(self, rows: TenantRows) -> None:
         """Count events in their panes."""
@@ -84,25 +86,46 @@ class TelemetryWindows:
         if self._told_until is None:
             self._told_until = int((rows.times.min() - LATENESS) // PANE) * PANE
         late = panes < self._told_until
-        panes = np.maximum(panes, self._told_until)
-        for start in np.unique(panes).tolist():
-            here = panes == start
-            pane = self._panes.setdefault(start, Window(start, PANE))
-            self._count(pane, rows.only(here), late[here])
-            self._touched.add(f"pane/{start}")
+        for pane, here in self._panes_of(rows):
+            self._count(pane, rows if here.all() else rows.only(here), late[here])
 
-    def _count(self, pane: Window, rows: TenantRows, late: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+    def _panes_of(self, rows: TenantRows) -> Iterator[tuple[Window, Mask]]:
+        """Open panes in which rows count, and which of them do."""
+        panes = np.maximum((rows.times // PANE).astype(np.int64) * PANE, self._told_until or 0)
+        for start in np.unique(panes).tolist():
+            self._touched.add(f"pane/{start}")
+            yield self._panes.setdefault(start, Window(start, PANE)), panes == start
+
+    def lose(self, rows: TenantRows, heard: Mapping[str, Mapping[int, int]]) -> None:
+        """Count what the resolvers these rows came from dropped since they were heard last, where the newest row is.
+
+        Args:
+            rows: of batches whose headers were heard.
+            heard: events dropped, by source and epoch, of all tenants of a resolver.
+        """
+        texts = rows.batch.texts("source")
+        for code in tally(rows.codes("source"), len(texts))[0].tolist():
+            number = self._losses.hear(texts[code], heard.get(texts[code], {}))
+            if number:
+                *_, (pane, _) = self._panes_of(rows)
+                pane.group(_TENANT).drop(texts[code], number)
+
+    def count_new(self, rows: TenantRows) -> None:
+        """Count rows that asked a name for the first time, one row a name."""
+        for pane, here in self._panes_of(rows):
+            chosen = rows.only(here)
+            pane.group(_TENANT).newly_observed += len(chosen)
+            for name, ours in _workloads(chosen):
+                pane.group(name).newly_observed += int(np.count_nonzero(ours))
+
+    def _count(self, pane: Window, rows: TenantRows, late: Mask) -> None:
         whole = pane.group(_TENANT)
         whole.add(rows)
         whole.count("late", int(np.count_nonzero(late)))
-        texts = rows.batch.texts("workload")
-        codes = rows.codes("workload")
-        for code in tally(codes, len(texts))[0].tolist():
-            if texts[code]:
-                here = codes == code
-                summary = pane.group(texts[code])
-                summary.add(rows.only(here))
-                summary.count("late", int(np.count_nonzero(late[here])))
+        for name, here in _workloads(rows):
+            summary = pane.group(name)
+            summary.add(rows if here.all() else rows.only(here))
+            summary.count("late", int(np.count_nonzero(late[here])))
 
     def close(self, until: float) -> list[Telemetry]:
         """Tell and forget the windows that end by `until` (Unix seconds)."""
@@ -136,12 +159,21 @@ class TelemetryWindows:
             parts.drop(name)
         self._touched.clear()
         self._closed.clear()
-        return {"until": self._told_until}
+        return {"until": self._told_until, "losses": self._losses.save()}
 
     def load(self, rest: dict[str, Any], values: dict[str, bytes]) -> None:
         """Inverse of save."""
         self._told_until = rest["until"]
+        self._losses.load(rest.get("losses", {}))
         for name, value in values.items():
             kind, _, start = name.partition("/")
             if kind in {"pane", "minute"}:
                 (self._panes if kind == "pane" else self._minutes)[int(start)] = Window.unpack(value)
+
+
+def _workloads(rows: TenantRows) -> Iterator[tuple[str, Mask]]:
+    """Workloads that have a name, and which rows are theirs."""
+    texts, codes = rows.batch.texts("workload"), rows.codes("workload")
+    for code in tally(codes, len(texts))[0].tolist():
+        if texts[code]:
+            yield texts[code], codes == code

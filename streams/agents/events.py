@@ -76,6 +76,7 @@ class Analytics:
         partition, waiting = event.message.partition, 0
         try:
             header, columns = read_batch(event.value)
+            self.states.hear(partition, header)
             if header.count:
                 self.events += header.count
                 waiting = self.states.hold(partition, columns)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from schemas.batches import BatchHeader
 from schemas.signals import Alert, Overlay
 from streams.analysis import Findings, TenantSettings, TenantState, split_by_tenant
+from streams.losses import Losses
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +48,11 @@ class States:
         self.learnt = Learnt()
         self._told: list[Findings] = []
         self._held: dict[int, list[pa.RecordBatch]] = {}
+        self._heard: dict[int, Losses] = {}
+
+    def hear(self, partition: int, header: BatchHeader) -> None:
+        """Take in the counters of a batch, which may hold no rows."""
+        self._heard.setdefault(partition, Losses()).hear(header.source, {header.epoch: header.dropped})
 
     def hold(self, partition: int, columns: pa.RecordBatch) -> int:
         """Keep a batch for the next `digest`; rows of the partition that wait.
@@ -67,7 +74,8 @@ class States:
 
     def update(self, partition: int, columns: pa.RecordBatch, now: float) -> list[Findings]:
         """Take in one batch of a partition; what it says about each tenant in it."""
-        found = [self._of(partition, tenant, now).update(rows, now) for tenant, rows in split_by_tenant(columns)]
+        heard = self._heard.setdefault(partition, Losses()).heard
+        found = [self._of(partition, tenant, now).update(rows, now, heard) for tenant, rows in split_by_tenant(columns)]
         return self._with_told(found)
 
     def _of(self, partition: int, tenant: str, now: float) -> TenantState:
@@ -107,9 +115,10 @@ class States:
 
     def forget(self, partitions: Iterable[int] | None = None) -> None:
         """Drop states from memory (all, without partitions); the table has what was written."""
-        for partition in {*self._live, *self._held} if partitions is None else partitions:
+        for partition in {*self._live, *self._held, *self._heard} if partitions is None else partitions:
             self._live.pop(partition, None)
             self._held.pop(partition, None)
+            self._heard.pop(partition, None)
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """What was learnt of each live tenant."""

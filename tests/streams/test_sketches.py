@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streams.hashing import mix
-from streams.sketches import HyperLogLog, LogHistogram, SpaceSaving
+from streams.quantiles import LogHistogram
+from streams.sketches import HyperLogLog, SpaceSaving
 
 
 def hashes(count: int, first: int = 1) -> NDArray[np.uint64]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.events import QueryEvent
 from schemas.signals import Telemetry
 from streams.columns import TenantRows
+from streams.parts import Parts
 from streams.summary import OTHER
 from streams.telemetry import MAX_WORKLOADS, TelemetryWindows
 from tests.streams.events import START, batch, event
@@ -113,3 +114,45 @@ def test_audit_rules_and_truncation_are_counted() -> None:
     events = [event(START, "example.com", 0, audits=audits, rule="base/log"), event(START, "example.com", 1, flags=0x8380)]
     pane = told(events, 10)[0]
     assert (pane.counts["audit:acme/no-com"], pane.counts["rule:base/log"], pane.counts["truncated"]) == (1, 1, 1)
+
+
+def test_shares_of_tcp_and_of_cache_hits_follow_from_the_counts() -> None:
+    """Every query counts under one transport and one answer source."""
+    events = [event(START, "a.test", i, transport="tcp" if i < 2 else "udp", answer_source="cache" if i < 6 else "upstream") for i in range(8)]
+    pane = told(events, 3)[0]
+    assert pane.counts["transport:tcp"] / pane.queries == 0.25
+    assert pane.counts["answer_source:cache"] / (pane.counts["answer_source:cache"] + pane.counts["answer_source:upstream"]) == 0.75
+
+
+def test_what_is_approximate_says_how_much() -> None:
+    """Few distinct values are exact; many have the standard error of their sketch, of which workloads have a smaller one."""
+    few = told([event(START, "a.test", 0)], 1)[0]
+    assert few.bounds == {"clients": 0.0, "names": 0.0, "latency_us": 0.02}
+    many = {item.workload: item for item in told([event(START, f"n{i}.test", i, workload="web") for i in range(3000)], 500)}
+    assert (many[""].bounds["names"], many["web"].bounds["names"], many[""].bounds["clients"]) == (0.0163, 0.0325, 0.0)
+    assert many[""].names == pytest.approx(3000, rel=4 * many[""].bounds["names"])
+
+
+def test_names_asked_for_the_first_time_are_counted_where_they_were_asked() -> None:
+    """For the tenant and for the workload."""
+    windows = TelemetryWindows("acme")
+    rows = TenantRows.of(batch([event(START + at, f"n{at}.test", at, workload="web" if at < 2 else "") for at in range(14)]))
+    windows.add(rows)
+    windows.count_new(rows.only(rows.times >= START + 1))
+    found = {(item.workload, item.window_seconds, item.window_start.timestamp() - START): item.newly_observed for item in windows.close(START + 100)}
+    assert found == {("", 10, 0): 9, ("web", 10, 0): 1, ("", 10, 10): 4, ("", 60, 0): 13, ("web", 60, 0): 1}
+
+
+def test_what_a_resolver_dropped_is_told_once_where_it_was_heard() -> None:
+    """By source, only of resolvers that have rows of this tenant, kept over a restart."""
+    windows, parts = TelemetryWindows("acme"), Parts()
+    for at, dropped in ((0, 5), (2, 8), (12, 8), (13, 20)):
+        rows = TenantRows.of(batch([event(START + at, "a.test", at)]))
+        windows.add(rows)
+        windows.lose(rows, {"r1": {1: dropped}, "r2": {1: dropped}})
+    rest = windows.save(parts)
+    again = TelemetryWindows("acme")
+    again.load(rest, Parts.load(dict(parts.flush()).get)[1])
+    again.lose(rows, {"r1": {1: 20}})
+    found = {(item.window_seconds, item.window_start.timestamp() - START): item.dropped for item in again.close(START + 100)}
+    assert found == {(10, 0): {"r1": 3}, (10, 10): {"r1": 12}, (60, 0): {"r1": 15}}

@@ -6,8 +6,9 @@ import pytest
 
 from schemas.signals import ContextSignal
 from streams.analysis import TenantState
+from streams.answerers import MAX_SERVERS, Answerers
 from streams.columns import TenantRows
-from streams.upstreams import LIFE, MAX_SERVERS, Upstreams, subject_of
+from streams.upstreams import LIFE, Upstreams
 from tests.streams.events import START, batch, event
 
 ONE, OTHER = "udp://192.0.2.53:53", "tls://[2001:db8::1]:853#dns.example"
@@ -15,7 +16,7 @@ ONE, OTHER = "udp://192.0.2.53:53", "tls://[2001:db8::1]:853#dns.example"
 
 def feed(upstreams: Upstreams, at: float, *, count: int = 20, failing: int = 0, took_us: int = 20_000, server: str = ONE, domains: int = 5) -> None:
     """Queries of one moment, the first of them failing, over so many domains."""
-    upstreams.add(TenantRows.of(batch([
+    upstreams.seen.add(TenantRows.of(batch([
         event(at, f"www.d{number % domains}.test", number, upstream=server, upstream_latency_us=took_us,
               rcode="SERVFAIL" if number < failing else "NOERROR")
         for number in range(count)
@@ -33,21 +34,21 @@ def told(upstreams: Upstreams, at: float, kind: str = "health") -> list[tuple[st
 )
 def test_health_follows_the_share_of_failures(failing: int, domains: int, value: list[str]) -> None:
     """Half is down, a tenth degraded; that all is well is nothing to tell; one broken domain is not the server's fault."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     feed(upstreams, START, failing=failing, domains=domains)
     assert [health for _, health in told(upstreams, START + 1)] == value
 
 
 def test_few_queries_say_nothing() -> None:
     """Ten within half a minute are the least."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     feed(upstreams, START, count=9, failing=9)
     assert upstreams.due(START + 1, START + 1) == []
 
 
 def test_told_on_change_renewed_and_taken_back() -> None:
     """Once; again in the second half of its life while it goes on; up once when it is over."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     heard = []
     for second in range(0, 120, 5):
         feed(upstreams, START + second, failing=20 if second < 60 else 0)
@@ -57,7 +58,7 @@ def test_told_on_change_renewed_and_taken_back() -> None:
 
 def test_what_nobody_asks_is_left_to_expire() -> None:
     """A server that is passed over shows nothing: its signal ends, traffic flows, and it is found again."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     feed(upstreams, START, failing=20)
     assert told(upstreams, START + 1) == [("192.0.2.53:53", "down")]
     assert [told(upstreams, START + second) for second in (35, 61, 200)] == [[], [], []]
@@ -67,7 +68,7 @@ def test_what_nobody_asks_is_left_to_expire() -> None:
 
 def test_latency_is_told_when_it_moves() -> None:
     """The median in milliseconds; jitter within half of it is no news."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     heard = []
     for second, took_us in ((0, 20_000), (2, 25_000), (4, 16_000), (40, 60_000), (42, 60_000)):
         feed(upstreams, START + second, took_us=took_us, server=OTHER)
@@ -92,16 +93,7 @@ def test_signals_say_whose_they_are_and_why() -> None:
 
 def test_servers_are_bounded() -> None:
     """However many are named, so many are watched."""
-    upstreams = Upstreams("acme")
+    upstreams = Upstreams("acme", Answerers())
     for number in range(MAX_SERVERS + 5):
         feed(upstreams, START, failing=20, server=f"udp://10.0.0.{number}:53")
     assert len(told(upstreams, START + 1)) == MAX_SERVERS
-
-
-@pytest.mark.parametrize(
-    ("url", "subject"),
-    [(ONE, "192.0.2.53:53"), (OTHER, "[2001:db8::1]:853"), ("https://192.0.2.1:443/dns-query#dns.example", "192.0.2.1:443")],
-)
-def test_subjects(url: str, subject: str) -> None:
-    """Address and port, as endpoints and signals are named."""
-    assert subject_of(url) == subject

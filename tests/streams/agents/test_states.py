@@ -77,6 +77,18 @@ def test_states_are_kept_by_partition() -> None:
     assert len(states) == 0
 
 
+def test_what_resolvers_dropped_is_told_with_the_rows_that_follow() -> None:
+    """From the headers of batches, also of those without rows; a replayed header adds nothing."""
+    states, header = States({}), batch(0, 10)[0]
+    for sequence, dropped in ((0, 4), (10, 4), (20, 9)):
+        states.hear(0, msgspec.structs.replace(header, count=0, dropped=dropped))
+        states.update(0, batch(sequence, 10)[1], NOW)
+    states.hear(0, msgspec.structs.replace(header, dropped=4))
+    states.update(0, batch(30, 10)[1], NOW)
+    windows = [window for found in states.tick(NOW + 60) for window in found.telemetry if not window.workload]
+    assert [window.dropped for window in windows if window.window_seconds == 10] == [{header.source: 5}]
+
+
 def test_a_state_that_cannot_be_read_starts_anew() -> None:
     """One tenant's damage stops nobody."""
     table: dict[bytes, bytes] = {}
