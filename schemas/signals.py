@@ -147,13 +147,26 @@ class OverlayEntry(_Signal, frozen=True, kw_only=True):
     expires: datetime
 
 
+class EndedEntry(_Signal, frozen=True, kw_only=True):
+    """An entry that is no longer in force, since when, and why."""
+
+    id: str
+    created: datetime
+    ended: datetime
+    ending: str
+
+
 class Overlay(_Signal, frozen=True, kw_only=True):
-    """A tenant's whole overlay; it replaces the one before. `revision` rises by one with each change."""
+    """A tenant's whole overlay; it replaces the one before. `revision` rises by one with each change.
+
+    ended: entries that ended within the last hour, the latest 200 of them, for the audit trail.
+    """
 
     tenant: str
     revision: int
     entries: tuple[OverlayEntry, ...]
     changed: datetime
+    ended: tuple[EndedEntry, ...] = ()
     version: int = 1
 
 

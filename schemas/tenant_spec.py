@@ -9,7 +9,7 @@ from msgspec import Meta
 from schemas.detection_spec import Detection
 from schemas.spec import Labels, Mode, Name, ObjectName, Pattern, Severity, Spec, Subnet
 
-FeedbackMode = Literal["off", "audit", "enforce"]
+FeedbackMode = Literal["off", "tag", "audit", "enforce"]
 
 
 class ClientMatch(Spec, frozen=True, kw_only=True):
@@ -98,15 +98,21 @@ class Privacy(Spec, frozen=True, kw_only=True):
 class Feedback(Spec, frozen=True, kw_only=True):
     """What streams may do to this tenant's policy.
 
-    mode holds for every detector that `detectors` does not name. exempt: patterns that are never blocked.
-    max_duration_s caps an entry's life; max_entries caps how many may be in force at once.
+    mode: the furthest step, for every detector that `detectors` does not name. A finding starts with a tag (info, low),
+    an audited denial (medium) or an enforced one (high, critical), and rises a step whenever its cause has lasted
+    `escalate_after_s` seconds; 0 goes to the furthest step at once. exempt: patterns that are never blocked.
+    max_duration_s caps an entry's life; max_entries how many may be in force at once, max_entries_per_detector how many
+    of these one detector may have, max_new_per_hour how many may be added.
     """
 
     mode: FeedbackMode = "audit"
     detectors: dict[str, FeedbackMode] = {}
     min_severity: Severity = "medium"
     max_duration_s: Annotated[int, Meta(ge=1, le=7 * 86400)] = 900
+    escalate_after_s: Annotated[int, Meta(ge=0, le=86400)] = 600
     max_entries: Annotated[int, Meta(ge=0, le=10000)] = 100
+    max_entries_per_detector: Annotated[int, Meta(ge=0, le=10000)] = 50
+    max_new_per_hour: Annotated[int, Meta(ge=0, le=100000)] = 200
     exempt: list[Pattern] = []
 
 

@@ -22,6 +22,8 @@ UPDATE_EVERY = 10.0
 QUIET = 300.0
 MOST_OPEN = 500
 MOST_NEW = 100
+UNLIMITED = frozenset({"feedback"})
+"""What tells that a detector went wild must not drown in it; their subjects are detectors, so they are few."""
 _REMEMBERED = 1000
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,7 +91,8 @@ class AlertBook:
 
     def _start(self, key: str, finding: Finding, now: float) -> Alert | None:
         self._recent = [at for at in self._recent if at > finding.seen - 60.0]
-        if len(self._open) >= MOST_OPEN or len(self._recent) >= MOST_NEW:
+        full = len(self._open) >= MOST_OPEN or len(self._recent) >= MOST_NEW
+        if full and finding.detector not in UNLIMITED:
             self._suppressed += 1
             return None
         self._recent.append(finding.seen)

@@ -31,6 +31,7 @@ from streams.detectors import DETECTORS
 from streams.detectors.finding import Detector, Scene
 from streams.highwater import HighWater
 from streams.parts import Parts, pack, unpack
+from streams.popularity import Popularity
 from streams.standings import Standings
 from streams.telemetry import LATENESS, TelemetryWindows
 from streams.tenant import Findings, TenantSettings
@@ -59,6 +60,7 @@ class TenantState:
         self._standings = Standings(tenant)
         self._answerers = Answerers()
         self._upstreams = Upstreams(tenant, self._answerers)
+        self._popularity = Popularity(tenant)
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
@@ -88,6 +90,8 @@ class TenantState:
             self._telemetry.add(rows)
             self._telemetry.lose(rows, heard or {})
             self._answerers.add(rows)
+            self._popularity.add(rows)
+            self._desk.common = self._popularity.common
             scene = self._scene(self._clock)
             for detector in self._active():
                 for finding in detector.update(rows, scene):
@@ -127,6 +131,7 @@ class TenantState:
         if self._clock:
             found.signals.extend(self._standings.due(self._detectors.values(), self.settings.detection, clock, now))
             found.signals.extend(self._upstreams.due(clock, now))
+            found.signals.extend(self._popularity.due(now))
             for detector in self._active():
                 found.signals.extend(detector.signals(clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
@@ -148,6 +153,7 @@ class TenantState:
             "detectors": {name: detector.save(self._parts) for name, detector in self._detectors.items()},
             **self._desk.save(),
         }
+        self._popularity.save(self._parts)
         self._parts.put("core", pack(core))
         return self._parts.flush()
 
@@ -172,6 +178,7 @@ class TenantState:
         self._clock = core["clock"]
         self._seen.load(core["seen"])
         self._telemetry.load(core["telemetry"], values)
+        self._popularity.load(values)
         for name, rest in core["detectors"].items():
             if name in self._detectors:
                 self._detectors[name].load(rest, values)
@@ -195,6 +202,7 @@ class TenantState:
     def _touch(self) -> None:
         self._changed = True
         self._telemetry.touch()
+        self._popularity.touch()
         for detector in self._detectors.values():
             detector.touch()
 

@@ -1,77 +1,33 @@
 """From alert to policy: context signals, and the tenant's overlay with entries that expire.
 
-An entry appears when the tenant's feedback allows it for the detector (off, audit, enforce), the severity suffices,
-no exempt pattern or popular domain overlaps it, and the cap of entries is not reached; the alert says when one of
-these held it back. It lives at most `max_duration_s`, is renewed in the second half of its life while the cause is
-seen, and expires otherwise. Denied attempts are no cause: detectors do not count them, so an enforced entry runs out,
-traffic flows again, and only fresh evidence blocks it anew. Expiry is wall time (`now`), since resolvers enforce it.
-Must not know how findings come about.
+An entry appears when escalation.py finds nothing against it and no cap of caps.py is reached; the alert says when one
+of these held it back, or how far the entry goes. It lives at most `max_duration_s`, is renewed in the second half of
+its life while the cause is seen, and expires otherwise. Denied attempts are no cause: detectors do not count them, so
+an enforced entry runs out, traffic flows again, and only fresh evidence blocks it anew. Expiry is wall time (`now`),
+since resolvers enforce it. Must not know how findings come about.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from schemas.objects import Feedback, FeedbackMode
+from schemas.objects import Feedback
 from schemas.patterns import overlaps
-from schemas.signals import Alert, ContextSignal, Overlay, OverlayEntry
+from schemas.signals import Alert, ContextSignal, EndedEntry, Overlay, OverlayEntry, SuggestedEntry
 from streams.alerts import moment
-from streams.detectors.finding import rank
-
-POPULAR = frozenset(
-    {
-        "akamai.net",
-        "akamaiedge.net",
-        "amazon.com",
-        "amazonaws.com",
-        "apple.com",
-        "azure.com",
-        "bing.com",
-        "cloudflare.com",
-        "cloudflare.net",
-        "cloudfront.net",
-        "debian.org",
-        "facebook.com",
-        "fastly.net",
-        "gmail.com",
-        "github.com",
-        "google.com",
-        "googleapis.com",
-        "gstatic.com",
-        "icloud.com",
-        "instagram.com",
-        "linkedin.com",
-        "live.com",
-        "microsoft.com",
-        "microsoftonline.com",
-        "mozilla.org",
-        "netflix.com",
-        "office.com",
-        "office365.com",
-        "outlook.com",
-        "root-servers.net",
-        "salesforce.com",
-        "slack.com",
-        "ubuntu.com",
-        "whatsapp.com",
-        "wikipedia.org",
-        "windows.com",
-        "windows.net",
-        "windowsupdate.com",
-        "yahoo.com",
-        "youtube.com",
-        "zoom.us",
-    }
-)
-"""Domains a detector gone wrong must never take away, whatever it says."""
+from streams.caps import Caps
+from streams.detectors.finding import Finding, rank
+from streams.escalation import Height, Step, height, mode_for, refusal
 
 SIGNAL_LIFE = 900.0
+_TOLD_ENDS, _TOLD_FOR = 200, 3600.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[OverlayEntry]).decode
+_decode_ends = msgspec.msgpack.Decoder(list[EndedEntry]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +36,6 @@ class Verdict:
 
     note: str
     changed: bool = False
-
-
-def mode_for(feedback: Feedback, detector: str) -> FeedbackMode:
-    """Feedback mode that holds for a detector."""
-    return feedback.detectors.get(detector, feedback.mode)
 
 
 def signal_of(alert: Alert, now: float) -> ContextSignal:
@@ -108,69 +59,77 @@ class OverlayBook:
         self.tenant = tenant
         self.revision = 0
         self._entries: dict[str, OverlayEntry] = {}
+        self._ended: list[EndedEntry] = []
         self._changed = moment(0)
+        self._caps = Caps()
 
     def overlay(self) -> Overlay:
         """The whole overlay as it stands."""
         entries = tuple(self._entries[key] for key in sorted(self._entries))
-        return Overlay(tenant=self.tenant, revision=self.revision, entries=entries, changed=self._changed)
+        return Overlay(
+            tenant=self.tenant, revision=self.revision, entries=entries, changed=self._changed, ended=tuple(self._ended)
+        )
 
-    def consider(self, alert: Alert, feedback: Feedback, now: float) -> Verdict:
-        """Add or renew the entry an alert suggests."""
+    def consider(
+        self, alert: Alert, feedback: Feedback, now: float, common: frozenset[str] = frozenset()
+    ) -> Verdict:
+        """Add or renew the entry an alert suggests, a step further where it has lasted; `common` domains stay."""
         if alert.suggested is None:
             return Verdict("none: the finding suggests no entry")
-        mode = mode_for(feedback, alert.detector)
-        refusal = _refusal(alert, alert.suggested.pattern, feedback, mode)
-        if refusal:
-            return Verdict(f"none: {refusal}")
-        life = min(alert.suggested.duration_s, feedback.max_duration_s)
+        why = refusal(alert, alert.suggested.pattern, feedback, common=common)
         here = self._entries.get(alert.id)
-        if here is None and len(self._entries) >= feedback.max_entries:
-            return Verdict(f"none: the cap of {feedback.max_entries} entries (feedback.maxEntries) is reached")
-        if here is not None and here.mode == mode and here.severity == alert.severity and _left(here, now) > life / 2:
-            return Verdict(_note(here))
-        expires = moment(now + life)
-        entry = OverlayEntry(
-            id=alert.id,
-            pattern=alert.suggested.pattern,
-            action=alert.suggested.action,
-            mode="enforce" if mode == "enforce" else "audit",
-            severity=alert.severity,
-            reason=alert.title,
-            detector=alert.detector,
-            created=here.created if here else moment(now),
-            expires=expires,
-        )
+        if not why and here is None:
+            why = self._caps.obstacle(self._entries.values(), alert.detector, feedback, now)
+        if why:
+            return Verdict(f"none: {why}")
+        lasted = now - here.created.timestamp() if here else 0.0
+        mode = cast("Step", mode_for(feedback, alert.detector))  # off was refused
+        reached = height(alert.severity, lasted, feedback, mode, alert.suggested.action)
+        life = min(alert.suggested.duration_s, feedback.max_duration_s)
+        created = here.created if here else moment(now)
+        entry = _entry(alert, alert.suggested, reached.step, created, moment(now + life))
+        if here is not None and _same(here, entry) and _left(here, now) > life / 2:
+            return Verdict(_note(here, reached))
+        if here is None:
+            self._caps.made(now)
         self._entries[alert.id] = entry
         self._revise(now)
-        return Verdict(_note(entry), changed=True)
+        return Verdict(_note(entry, reached), changed=True)
+
+    def complaints(self, clock: float) -> list[Finding]:
+        """Detectors that ran into a cap since the last call."""
+        return self._caps.complaints(clock)
 
     def expire(self, now: float) -> list[OverlayEntry]:
         """Remove what has run out; the entries removed."""
         gone = [entry for _, entry in sorted(self._entries.items()) if _left(entry, now) <= 0]
-        for entry in gone:
-            del self._entries[entry.id]
-        if gone:
-            self._revise(now)
+        self._end(gone, "expired", now)
         return gone
+
+    def withdraw(self, alert: str, why: str, now: float) -> bool:
+        """End the entry of an alert, because a person says so; whether there was one."""
+        here = self._entries.get(alert)
+        if here is not None:
+            self._end([here], why, now)
+        return here is not None
 
     def apply(self, feedback: Feedback, now: float) -> bool:
         """Bring entries in line with changed feedback; whether anything changed."""
         kept: dict[str, OverlayEntry] = {}
+        gone: list[OverlayEntry] = []
         latest = moment(now) + timedelta(seconds=feedback.max_duration_s)
         for key, entry in sorted(self._entries.items(), key=lambda item: (item[1].created, item[0])):
-            mode = mode_for(feedback, entry.detector)
-            if mode == "off" or len(kept) >= feedback.max_entries or rank(entry.severity) < rank(feedback.min_severity):
+            if len(kept) >= feedback.max_entries or not _allowed(entry, feedback):
+                gone.append(entry)
                 continue
-            if any(overlaps(pattern, entry.pattern.lstrip("*.")) for pattern in feedback.exempt):
-                continue
-            kept[key] = msgspec.structs.replace(
-                entry, mode="enforce" if mode == "enforce" else "audit", expires=min(entry.expires, latest)
-            )
+            action, mode = _step(entry, feedback, now)
+            kept[key] = msgspec.structs.replace(entry, action=action, mode=mode, expires=min(entry.expires, latest))
         if kept == self._entries:
             return False
-        self._entries = kept
-        self._revise(now)
+        self._entries |= kept
+        self._end(gone, "the tenant's feedback was changed", now)
+        if not gone:
+            self._revise(now)
         return True
 
     def resume(self, overlay: Overlay) -> None:
@@ -178,43 +137,76 @@ class OverlayBook:
         if overlay.tenant == self.tenant and overlay.revision > self.revision:
             self.revision, self._changed = overlay.revision, overlay.changed
             self._entries = {entry.id: entry for entry in overlay.entries}
+            self._ended = list(overlay.ended)
 
     def next_expiry(self) -> datetime | None:
         """When the first entry runs out."""
         return min((entry.expires for entry in self._entries.values()), default=None)
 
+    def _end(self, gone: list[OverlayEntry], why: str, now: float) -> None:
+        if not gone:
+            return
+        for entry in gone:
+            self._entries.pop(entry.id, None)
+            self._ended.append(EndedEntry(id=entry.id, created=entry.created, ended=moment(now), ending=why))
+        self._revise(now)
+
     def _revise(self, now: float) -> None:
         self.revision += 1
         self._changed = moment(now)
+        self._ended = [end for end in self._ended if end.ended.timestamp() > now - _TOLD_FOR][-_TOLD_ENDS:]
 
     def save(self) -> list[Any]:
         """Plain values for msgpack."""
-        return [self.revision, self._changed.timestamp(), _encode(list(self.overlay().entries))]
+        entries = _encode(list(self.overlay().entries))
+        return [self.revision, self._changed.timestamp(), entries, _encode(self._ended), self._caps.save()]
 
     def load(self, packed: list[Any]) -> None:
         """Inverse of save."""
         self.revision, self._changed = packed[0], moment(packed[1])
         self._entries = {entry.id: entry for entry in _decode(packed[2])}
+        self._ended = _decode_ends(packed[3])
+        self._caps.load(packed[4])
 
 
-def _refusal(alert: Alert, pattern: str, feedback: Feedback, mode: FeedbackMode) -> str:
-    """Why no entry may be made; empty when it may."""
-    domain = pattern.lstrip("*.")
-    if mode == "off":
-        return f"feedback is off for {alert.detector}"
-    if rank(alert.severity) < rank(feedback.min_severity):
-        return f"severity {alert.severity} is below {feedback.min_severity} (feedback.minSeverity)"
-    exempt = next((item for item in feedback.exempt if overlaps(item, domain)), "")
-    if exempt:
-        return f"{domain} is exempt by {exempt} (feedback.exempt)"
-    if domain in POPULAR:
-        return f"{domain} is on the list of popular domains"
-    return ""
+def _entry(alert: Alert, wanted: SuggestedEntry, step: Step, created: datetime, expires: datetime) -> OverlayEntry:
+    return OverlayEntry(
+        id=alert.id,
+        pattern=wanted.pattern,
+        action="tag" if step == "tag" else wanted.action,
+        mode="audit" if step == "audit" else "enforce",
+        severity=alert.severity,
+        reason=alert.title,
+        detector=alert.detector,
+        created=created,
+        expires=expires,
+    )
+
+
+def _same(here: OverlayEntry, entry: OverlayEntry) -> bool:
+    return (here.action, here.mode, here.severity) == (entry.action, entry.mode, entry.severity)
+
+
+def _allowed(entry: OverlayEntry, feedback: Feedback) -> bool:
+    """Whether changed feedback lets an entry stay at all."""
+    if mode_for(feedback, entry.detector) == "off" or rank(entry.severity) < rank(feedback.min_severity):
+        return False
+    return not any(overlaps(pattern, entry.pattern.lstrip("*.")) for pattern in feedback.exempt)
+
+
+def _step(entry: OverlayEntry, feedback: Feedback, now: float) -> tuple[Any, Any]:
+    """(action, mode) an entry has under changed feedback; a mere tag stays one until its cause is seen again."""
+    if entry.action == "tag":
+        return "tag", "enforce"
+    mode = cast("Step", mode_for(feedback, entry.detector))
+    step = height(entry.severity, now - entry.created.timestamp(), feedback, mode, "deny").step
+    return ("tag" if step == "tag" else "deny"), ("audit" if step == "audit" else "enforce")
 
 
 def _left(entry: OverlayEntry, now: float) -> float:
     return entry.expires.timestamp() - now
 
 
-def _note(entry: OverlayEntry) -> str:
-    return f"{entry.mode} {entry.action} {entry.pattern} until {entry.expires:%Y-%m-%dT%H:%M:%SZ}"
+def _note(entry: OverlayEntry, reached: Height) -> str:
+    note = f"{entry.mode} {entry.action} {entry.pattern} until {entry.expires:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{note}; {reached.next}" if reached.next else note

@@ -14,15 +14,22 @@ from schemas.signals import Alert, Overlay, OverlayEntry
 from streams.alerts import AlertBook
 from streams.context import OverlayBook, signal_of
 from streams.detectors.finding import Finding
+from streams.risk import ClientRisk
 from streams.tenant import Findings
 
 
 class Desk:
-    """Alerts and overlay of one tenant."""
+    """Alerts and overlay of one tenant.
+
+    Attributes:
+        common: domains popular with the tenant's clients, which stay whatever is found.
+    """
 
     def __init__(self, tenant: str) -> None:
         self._alerts = AlertBook(tenant)
         self._overlay = OverlayBook(tenant)
+        self._risk = ClientRisk(tenant)
+        self.common: frozenset[str] = frozenset()
 
     def configure(self, feedback: Feedback, now: float, found: Findings) -> bool:
         """Entries follow changed feedback at once; whether anything changed."""
@@ -36,7 +43,7 @@ class Desk:
         alert, told = self._alerts.observe(finding, now)
         if alert is None:
             return
-        verdict = self._overlay.consider(alert, feedback, now)
+        verdict = self._overlay.consider(alert, feedback, now, self.common)
         noted = self._alerts.annotate(alert, verdict.note)
         if told is not None:
             found.alerts.append(noted)
@@ -46,7 +53,10 @@ class Desk:
 
     def settle(self, clock: float, now: float, found: Findings) -> list[OverlayEntry]:
         """Close alerts that are quiet by `clock`, end entries that expired by `now`; those entries."""
+        for complaint in self._overlay.complaints(clock):
+            found.alerts.extend(told for told in self._alerts.observe(complaint, now)[1:] if told)
         found.alerts.extend(self._alerts.close_quiet(clock, now))
+        found.signals.extend(self._risk.due(self._alerts.open_alerts, now))
         gone = self._overlay.expire(now)
         if gone:
             found.overlays.append(self._overlay.overlay())

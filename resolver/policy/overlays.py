@@ -5,13 +5,15 @@ This module must not know how rules are looked up or decided, or why an entry wa
 
 from __future__ import annotations
 
+from typing import Literal
+
 from resolver.policy.forms import DEFAULT_DENY
 from resolver.policy.reading import parse_patterns
 from resolver.policy.rules import TIERS, CompiledRule
 from schemas.signals import Overlay, OverlayEntry
 from schemas.tenant_spec import Feedback
 
-_MODES = ("off", "audit", "enforce")
+_MODES = ("off", "tag", "audit", "enforce")
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
@@ -22,13 +24,15 @@ def compile_overlay(overlay: Overlay, feedback: Feedback) -> tuple[CompiledRule,
     them keep to the same settings; a tenant that has just tightened them need not wait.
     """
     ranked = sorted(overlay.entries, key=lambda entry: (-_SEVERITIES.index(entry.severity), -entry.created.timestamp()))
-    rules = [rule for entry in ranked if (rule := _entry_rule(entry, feedback)) is not None]
+    latest = overlay.changed.timestamp() + feedback.max_duration_s
+    rules = [rule for entry in ranked if (rule := _entry_rule(entry, feedback, latest)) is not None]
     return tuple(rules[: feedback.max_entries])
 
 
-def _entry_rule(entry: OverlayEntry, feedback: Feedback) -> CompiledRule | None:
+def _entry_rule(entry: OverlayEntry, feedback: Feedback, latest: float) -> CompiledRule | None:
     allowed = feedback.detectors.get(entry.detector, feedback.mode)
-    mode = min(allowed, entry.mode, key=_MODES.index)
+    mode = min(allowed, "tag" if entry.action == "tag" else entry.mode, key=_MODES.index)
+    action: Literal["deny", "tag"] = "tag" if mode == "tag" else "deny"
     if mode == "off" or _SEVERITIES.index(entry.severity) < _SEVERITIES.index(feedback.min_severity):
         return None
     patterns = parse_patterns([entry.pattern], "", lambda *_: None)
@@ -38,10 +42,10 @@ def _entry_rule(entry: OverlayEntry, feedback: Feedback) -> CompiledRule | None:
         order=(TIERS.index("overlay"), 0, entry.id, 0),
         name=f"overlay/{entry.id}",
         tier="overlay",
-        action=entry.action,
+        action=action,
         patterns=patterns,
-        form=DEFAULT_DENY if entry.action == "deny" else None,
-        tag=entry.detector if entry.action == "tag" else "",
+        form=DEFAULT_DENY if action == "deny" else None,
+        tag=entry.detector if action == "tag" else "",
         audit=mode == "audit",
-        expires=min(entry.expires.timestamp(), entry.created.timestamp() + feedback.max_duration_s),
+        expires=min(entry.expires.timestamp(), latest),
     )

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from schemas.signals import AlertOrder, Overlay, PolicyStatus
+from schemas.signals import AlertOrder, EndedEntry, Overlay, PolicyStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def overlay_cells(record: Record) -> Mapping[str, Any]:
         "revision": overlay.revision,
         "changed": overlay.changed,
         **columns,
+        **{f"ended.{name}": [getattr(end, name) for end in overlay.ended] for name in EndedEntry.__struct_fields__},
         "body": (record.value or b"").decode(),
     }
 

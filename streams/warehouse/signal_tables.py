@@ -102,6 +102,10 @@ SIGNAL_TABLES: Mapping[str, SignalTable] = {
                 ),
                 ("entries.created", pa.list_(_US)),
                 ("entries.expires", pa.list_(_US)),
+                ("ended.id", _TEXTS),
+                ("ended.created", pa.list_(_US)),
+                ("ended.ended", pa.list_(_US)),
+                ("ended.ending", _TEXTS),
                 ("body", _TEXT),
                 ("version", _NUMBER),
             ]

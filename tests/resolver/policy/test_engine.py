@@ -234,6 +234,19 @@ FEEDBACK = [
 ]
 
 
+@pytest.mark.parametrize("feedback", ["{mode: tag}", "{mode: audit}", "{mode: enforce}"])
+def test_an_entry_that_tags_only_tags(feedback: str) -> None:
+    """Whatever more the tenant would allow; the tag is the detector's name."""
+    decision = ask(compiled(tenant(feedback=feedback), overlay(entry(".bad.test", action="tag"))), "x.bad.test")
+    assert (decision.verdict, decision.tags, len(decision.audits)) == ("allow", ("tunnel",), 0)
+
+
+def test_a_tenant_that_only_wants_tags_gets_a_tag_for_a_denial() -> None:
+    """Feedback was tightened, the streams have not followed yet."""
+    decision = ask(compiled(tenant(feedback="{mode: tag}"), overlay(entry(".bad.test"))), "x.bad.test")
+    assert (decision.verdict, decision.tags) == ("allow", ("tunnel",))
+
+
 @pytest.mark.parametrize(("feedback", "verdict", "audits"), FEEDBACK)
 def test_what_the_tenant_lets_streams_do(feedback: str, verdict: str, audits: int) -> None:
     """An overlay never does more than the tenant's feedback settings allow now; audit is the default."""
@@ -242,9 +255,9 @@ def test_what_the_tenant_lets_streams_do(feedback: str, verdict: str, audits: in
 
 
 def test_caps_on_overlays() -> None:
-    """Life counts from creation and is capped; of too many entries the severest, then the newest stay."""
+    """Life is capped from the overlay's last change on; of too many entries the severest, then the newest stay."""
     capped = compiled(tenant(feedback="{mode: enforce, maxDurationS: 60}"), overlay(entry("*", life=600, age=50)))
-    assert ask(capped, "a").valid_until == NOW + 10
+    assert ask(capped, "a").valid_until == NOW + 60
     crowd = (
         entry("low.test", name="a", severity="medium"),
         entry("old.test", name="b", age=9),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from schemas.signals import Binding, Overlay, OverlayEntry
+from schemas.signals import Binding, EndedEntry, Overlay, OverlayEntry
 from schemas.topics import BINDINGS, OVERLAYS
 from streams.warehouse.embedded import Embedded
 from streams.warehouse.event_store import EventStore
@@ -124,3 +124,13 @@ def test_every_overlay_entry_has_its_end(embedded: Embedded) -> None:
         ("e", 30, 30, "expired", "*.e.example"),
         ("e", 40, 40, "expired", "*.e.example"),
     ]
+
+
+def test_an_end_that_was_told_keeps_its_time_and_reason(embedded: Embedded) -> None:
+    """Whatever the overlays in between would make of it, and told twice like once."""
+    end = EndedEntry(id="a", created=NOON, ended=NOON + timedelta(seconds=20), ending="closed by ada: a backup")
+    told = [Overlay(tenant="acme", revision=1, entries=(entry("a", 0, 60),), changed=NOON)]
+    told += [Overlay(tenant="acme", revision=n, entries=(), changed=NOON + timedelta(seconds=20 * n), ended=(end,)) for n in (2, 3)]
+    tell(embedded, OVERLAYS.name, *told)
+    rows = embedded.query("SELECT id, dateDiff('second', created, ended), ending FROM nameward.overlay_history WHERE tenant = 'acme'")
+    assert rows == [("a", 20, "closed by ada: a backup")]
