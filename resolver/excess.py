@@ -13,6 +13,7 @@ from collections.abc import Callable
 from resolver.buffer import Offer
 from resolver.errors import Ede, NotAQueryError, Rcode
 from resolver.event import Visit, template_of
+from resolver.floods import Floods
 from resolver.limits import Meter
 from resolver.policy.decision import Decision
 from resolver.query import Response
@@ -37,6 +38,16 @@ class Excess:
 
     def __init__(self, policies: Policies, offer: Offer, show: Callable[[str, str], str]) -> None:
         self._policies, self._offer, self._show = policies, offer, show
+        self._floods: dict[str, Floods] = {}
+
+    def watch(self, arrival: Arrival, wake: Callable[[], None]) -> Floods:
+        """Note the UDP queries over a limit that come in here; see Floods."""
+        floods = self._floods[arrival.listener] = Floods(arrival, wake)
+        return floods
+
+    def unwatch(self, arrival: Arrival) -> None:
+        """Note them no more."""
+        self._floods.pop(arrival.listener, None)
 
     def answer(  # noqa: PLR0917 - a call for every query of a flood; keywords cost more
         self, meter: Meter, over: str, message: bytes, address: str, transport: str, received_ns: int, arrival: Arrival
@@ -55,9 +66,10 @@ class Excess:
         Returns:
             The answer, None for silence.
         """
+        floods = self._floods.get(arrival.listener)
         if transport != "udp":
             wire, done = self._refused(message, address, transport, arrival), "refused"
-        elif wire := truncated(message) if meter.slips() else None:
+        elif wire := truncated(message) if meter.slips(floods.note(meter, over, address) if floods else 1) else None:
             done = "truncated"
         else:
             done = "dropped"

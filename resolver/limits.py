@@ -137,10 +137,14 @@ class Meter:
         """The limit that a query of this client is over: ``client`` or ``tenant``; empty when it may pass."""
         return (self._udp if transport == "udp" else self._others).over(address, now_ns)
 
-    def slips(self) -> bool:
-        """Whether this one of the UDP queries over a limit is answered, truncated: every `slip`-th."""
+    def slips(self, stands_for: int = 1) -> bool:
+        """Whether this one of the UDP queries over a limit is answered, truncated: every `slip`-th.
+
+        Args:
+            stands_for: how many it is, counting those that a packet filter kept away.
+        """
         slip = self.limits.slip
-        self._unanswered += 1
+        self._unanswered += stands_for
         if not slip or self._unanswered < slip:
             return False
         self._unanswered = 0

@@ -123,10 +123,28 @@ class WorkerMetrics:
         yield self._turned_away()
         yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
         yield _counter("nameward_udp_unsent", "answers the socket did not take", sum(one.unsent for one in udp))
+        yield from self._kept_away()
         yield _gauge("nameward_tcp_connections", "open TCP connections", sum(one.open for one in tcp))
         refused, cut = sum(one.refused for one in tcp), sum(one.cut for one in tcp)
         yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", refused)
         yield _counter("nameward_tcp_cut", "TCP connections ended for breaking a limit", cut)
+
+    def _kept_away(self) -> Iterator[Metric]:
+        gates = [one.gate for one in self._parts.listeners.udp]
+        yield _counter(
+            "nameward_udp_filtered",
+            "datagrams that the packet filter against floods dropped, in the kernel, before they were read",
+            sum(gate.filtered for gate in gates),
+        )
+        yield _counter(
+            "nameward_udp_overflowed",
+            "datagrams that the kernel dropped for want of room while no filter was in force",
+            sum(gate.overflowed for gate in gates),
+        )
+        sources = sum(gate.sources for gate in gates)
+        yield _gauge("nameward_udp_filter_rules", "networks the packet filter tells apart at the moment", sources)
+        works = all(gate.works for gate in gates)
+        yield _gauge("nameward_udp_filter_works", "0 where there can be no packet filter", works)
 
     def _turned_away(self) -> Metric:
         """Tenants beyond a number are counted together, as everywhere."""

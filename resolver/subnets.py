@@ -6,7 +6,7 @@ One dict lookup a prefix length in use. This module must not know what the value
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -34,6 +34,9 @@ class SubnetIndex(Generic[T]):
             self._families[network.version] = sorted(tables.items())
         table.setdefault(int(network.network_address) >> shift, value)
 
+    def __len__(self) -> int:
+        return sum(len(table) for tables in self._tables.values() for table in tables.values())
+
     def get(self, version: int, number: int) -> T | None:
         """Value of the longest network that holds the address, given as a number."""
         for shift, table in self._families[version]:
@@ -41,3 +44,19 @@ class SubnetIndex(Generic[T]):
             if value is not None:
                 return value
         return None
+
+    def shift(self, version: int, number: int) -> int:
+        """How many bits do not belong to the longest network that holds the address; all where none does."""
+        for shift, table in self._families[version]:
+            if number >> shift in table:
+                return shift
+        return 32 if version == 4 else 128
+
+    def inside(self, version: int, shift: int, prefix: int) -> Iterator[tuple[int, int, T]]:
+        """(shift, prefix, value) of the longer networks inside one; looks at every network that is longer."""
+        for inner, table in self._families[version]:
+            if inner >= shift:
+                return
+            for number, value in table.items():
+                if number >> (shift - inner) == prefix:
+                    yield inner, number, value

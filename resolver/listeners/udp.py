@@ -15,6 +15,7 @@ from typing import Any
 from resolver.buffer import Offer
 from resolver.fastpath import FastPath
 from resolver.handler import Handler
+from resolver.listeners.gate import Gate
 from resolver.tenants import PLAIN, Arrival, Policies
 
 _BURST = 64
@@ -55,6 +56,10 @@ class UdpListener:
         offer: takes the event of a known answer.
         clock: Unix time in nanoseconds.
         arrival: what is known of every client that comes in here.
+
+    Attributes:
+        gate: keeps floods away.
+        unsent: answers the socket did not take.
     """
 
     def __init__(  # noqa: PLR0917 - each is a part of its own
@@ -71,6 +76,7 @@ class UdpListener:
         self._policies, self._offer, self._clock, self._arrival = policies, offer, clock, arrival
         self._waiting: set[asyncio.Task[bytes | None]] = set()
         self._loop = asyncio.get_running_loop()
+        self.gate = Gate(bound, handler.excess, policies, arrival)
         self.unsent = 0
 
     def start(self) -> None:
@@ -85,6 +91,7 @@ class UdpListener:
         for task in self._waiting:
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)
+        self.gate.close()
         self._socket.close()
 
     def _drain(self) -> None:
