@@ -17,6 +17,8 @@ need unbound unbound
 need dns2tcpc dns2tcp
 need iodine iodine
 need kcat kcat
+need tcpdump tcpdump
+need fstrm_capture fstrm-bin
 need curl curl
 need clickhouse-server clickhouse-server
 need java default-jre-headless
