@@ -35,7 +35,7 @@ def observe_event_lines(lines: Iterable[tuple[bytes, str]], report: Report) -> I
         report.records += 1
         try:
             made = _observed(_decode(line))
-        except (msgspec.MsgspecError, ValueError) as error:
+        except ValueError as error:
             report.spoiled(NOT_AN_EVENT, f"{where}: {error}")
         else:
             report.unanswered += not made.template.rcode

@@ -51,7 +51,7 @@ def observe_zeek_json(lines: Iterable[tuple[bytes, str]], report: Report) -> Ite
         report.records += 1
         try:
             record = _decode(line)
-        except (msgspec.MsgspecError, ValueError):  # the latter for bytes that are not UTF-8
+        except ValueError:  # not JSON, or not UTF-8
             report.spoiled(NOT_A_RECORD, where)
         else:
             yield from _observed(record, where, report)
