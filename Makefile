@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ARGS ?=
+# Tests go side by side, a module in one process: as many as there are cores, at most four. ARGS="-n 0" is one after the other.
+SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: up env dev test check bench clean
 
@@ -37,7 +39,7 @@ check: dev
 
 test: dev
 	sh tests/peers/install.sh
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 bench: dev
 	sh tests/peers/install.sh

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from typing import Protocol
 
 from faust.types import AppT
@@ -21,6 +22,7 @@ from streams.warehouse.connect import connect
 
 _LOG = logging.getLogger(__name__)
 _STOP_S = 8.0
+_GONE_S = 9.0
 _REPEAT_S = 30.0
 _KNOWN_LINES = 256
 
@@ -66,10 +68,22 @@ async def run(name: str, settings: WorkerSettings) -> None:
     preparing = asyncio.create_task(_prepare(name, settings))
     await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
+        _leave_at_last(0)
         preparing.cancel()
         await asyncio.gather(preparing, return_exceptions=True)
         return
     await _serve(*preparing.result(), stopping)
+
+
+def _leave_at_last(status: int) -> None:
+    """End this process with a status in nine seconds if it has not ended by then.
+
+    A client may swallow the cancellation of its task, and a thread that waits for the broker holds up the interpreter:
+    neither the loop nor Python's own end can be relied upon to come.
+    """
+    leaving = threading.Timer(_GONE_S, os._exit, (status,))
+    leaving.daemon = True
+    leaving.start()
 
 
 def _signalled() -> asyncio.Event:
@@ -122,6 +136,7 @@ async def _serve(app: AppT, part: Part, stopping: asyncio.Task[bool]) -> None:
     await asyncio.wait({stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
     crash = crashed.result() if crashed.done() else None
     crashed.cancel()
+    _leave_at_last(0 if crash is None else 1)
     if not await _ended(app, part, crashed=crash is not None):
         # Threads of Faust's consumer wait for the broker, for minutes; whoever asked for the end will not.
         if crash is not None:

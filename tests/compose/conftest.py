@@ -18,6 +18,7 @@ from compose import broker, topics
 from compose.ports import Address
 from compose.store import ping
 from tests.integration import kafka as apache
+from tests.patience import PROCESS_S, patient
 
 BROKERS = [pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)]
 
@@ -38,7 +39,7 @@ def accepts(address: Address) -> bool:
 
 def wait_for(probe: object, within: float = 20.0) -> None:
     """Wait until a callable returns something true."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patient(within)
     while not probe():  # type: ignore[operator]
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
@@ -93,4 +94,4 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     wait_for(lambda: asyncio.run(ping(address)), within=60)
     yield address
     process.terminate()
-    process.wait(20)
+    process.wait(PROCESS_S)

@@ -18,6 +18,7 @@ from compose.policy_topic import Present, Written, read_present
 from compose.policy_versions import shown, stored, version_of
 from schemas.documents import read_documents, write_documents
 from schemas.objects import PolicyObject
+from tests.patience import PROCESS_S
 from tests.resolver.policy.written import objects, rules, tenant
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
@@ -157,7 +158,7 @@ async def test_a_plan_that_fails_changes_nothing(bootstrap: str) -> None:
     end = (await read_present(bootstrap)).end
     with pytest.raises(Failure, match="^no$"):
         await change(bootstrap, refuse)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PROCESS_S):
         done = await change(bootstrap, lambda _: {})
     assert done.end == end
 

@@ -23,6 +23,7 @@ from compose.policy_outcome import sentence
 from compose.policy_topic import read_present
 from tests.compose.test_policy_change import documents
 from tests.compose.test_policy_files import written
+from tests.patience import PROCESS_S
 from tests.resolver.policy.written import rules, tenant
 
 DENY = rules("name: a, action: deny", name="from-directory", tenants="[dir]")
@@ -170,7 +171,7 @@ def test_watching_ends_with_ctrl_c(bootstrap: str, tmp_path: Path) -> None:
     written(tmp_path, a="kind: [")
     assert "a.yaml: line " in json.loads(process.stdout.readline())["error"]
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PROCESS_S)
     assert (process.returncode, out, err) == (0, "", "")
     (tmp_path / "a.yaml").unlink()
     assert run("--kafka", bootstrap, tmp_path)[1] == "Tenant watched deleted\n"

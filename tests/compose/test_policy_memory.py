@@ -16,6 +16,7 @@ from compose.mirror import Mirror, Remembered, produce, read_all
 from compose.policy_files import read_files
 from compose.ports import Address
 from schemas.topics import EVENTS, OBJECTS, TOPICS
+from tests.patience import patient
 
 TENANT = """apiVersion: nameward.io/v1
 kind: Tenant
@@ -64,7 +65,7 @@ async def test_mirror_survives_a_new_broker(kafka: Address, tmp_path: Path) -> N
     for key, value in ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", None), (b"c", b"4")):
         await producer.send_and_wait(OBJECTS.name, value, key=key)
     await producer.stop()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while mirror.values.objects != {"a": b"3", "c": b"4"}:
         assert time.monotonic() < deadline, mirror.values
         await asyncio.sleep(0.02)

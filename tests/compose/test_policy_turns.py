@@ -12,6 +12,7 @@ from compose.failure import Failure
 from compose.policy_topic import producing
 from compose.policy_turns import Queue, turn
 from schemas.turns import Turn
+from tests.patience import PROCESS_S
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
@@ -64,7 +65,7 @@ async def test_a_writer_that_died_is_passed_over(bootstrap: str, monkeypatch: py
     monkeypatch.setattr(policy_turns, "SILENCE_S", 0.3)
     async with producing(bootstrap) as producer:
         await policy_turns._say(producer, "dead", "claimed", "gone@host")
-    async with asyncio.timeout(20), turn(bootstrap) as held:
+    async with asyncio.timeout(PROCESS_S), turn(bootstrap) as held:
         held.still()
 
 

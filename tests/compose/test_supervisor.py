@@ -17,6 +17,7 @@ from compose.console import Journal
 from compose.failure import Failure
 from compose.process import Command, last_line, outcome, rotate
 from compose.supervisor import Child, Supervisor
+from tests.patience import patient
 
 SERVE = "print('ready', flush=True); import time; time.sleep(60)"
 
@@ -30,7 +31,7 @@ def child(name: str, program: str, **settings: float) -> Child:
 
 async def until(probe: Callable[[], object], within: float = 10.0) -> None:
     """Wait until the probe is true."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patient(within)
     while not probe():
         assert time.monotonic() < deadline, "not in time"
         await asyncio.sleep(0.02)
@@ -109,7 +110,7 @@ async def test_child_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -
     await supervisor.start(deaf)
     began = time.monotonic()
     await supervisor.stop("deaf")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < patient(5)
     assert any("did not end within" in line for line in journal.recent)
     assert deaf.process
     assert not running(deaf.process.pid)
@@ -147,7 +148,7 @@ asyncio.run(main())
         pid = int(supervisor.stdout.readline())
         assert running(pid)
         supervisor.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patient(5)
     while running(pid):
         assert time.monotonic() < deadline, "the child outlived its supervisor"
         time.sleep(0.02)

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 from tests import peers
+from tests.patience import PROCESS_S
 
 _STATUS = re.compile(r"status: (\w+), id: (\d+)")
 _EDE = re.compile(r"; EDE: (\d+)[^:\n]*(?:: \((.*)\))?")
@@ -34,8 +35,8 @@ class Reply:
 
 def dig(port: int, name: str, kind: str = "A", *options: str, client: str = "127.0.1.10", server: str = "127.0.0.1") -> Reply:
     """Ask with dig from a client address; an unanswered query has an empty rcode."""
-    command = [peers.require("dig"), "-b", client, "-p", str(port), f"@{server}", name, kind, "+tries=1", "+time=5", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    command = [peers.require("dig"), "-b", client, "-p", str(port), f"@{server}", name, kind, "+tries=1", "+time=20", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PROCESS_S)
     return read(done.stdout)
 
 
@@ -65,7 +66,7 @@ def question(name: str, kind: int = 1, *, ident: int = 0x1234, edns: bool = True
     return struct.pack("!6H", ident, flags, 1, 0, 0, int(edns)) + wire + struct.pack("!HH", kind, 1) + opt
 
 
-def ask(port: int, message: bytes, *, client: str = "127.0.1.10", timeout: float = 5.0) -> bytes | None:
+def ask(port: int, message: bytes, *, client: str = "127.0.1.10", timeout: float = 20.0) -> bytes | None:
     """Send one datagram from a client address and return the answer, or None when none came in time (seconds)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((client, 0))
@@ -77,7 +78,7 @@ def ask(port: int, message: bytes, *, client: str = "127.0.1.10", timeout: float
             return None
 
 
-def ask_stream(port: int, message: bytes, *, client: str = "127.0.1.10", timeout: float = 5.0) -> bytes:
+def ask_stream(port: int, message: bytes, *, client: str = "127.0.1.10", timeout: float = 20.0) -> bytes:
     """Send one message over TCP and return the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout, source_address=(client, 0)) as sock:
         sock.sendall(struct.pack("!H", len(message)) + message)

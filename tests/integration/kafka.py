@@ -12,6 +12,7 @@ from pathlib import Path
 
 from compose.kafka import artifacts
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 
 
@@ -52,7 +53,7 @@ class ApacheKafka:
         command = [*self._prefix, sys.executable, "-m", "compose.kafka", "run", "--directory", str(self.directory), "--port", str(self.port)]
         with (self.directory / "node.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 2 * PROCESS_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"Apache Kafka did not start:\n{(self.directory / 'node.log').read_text()[-3000:]}")
@@ -70,10 +71,10 @@ class ApacheKafka:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(30)
+                self._process.wait(PROCESS_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(PROCESS_S)
 
     def signal(self, number: int) -> None:
         """Send a signal to the node."""

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from tests.integration import dns
 from tests.integration.kafka import ApacheKafka
+from tests.patience import PROCESS_S, patient
 from tests.peers.authority import free_port
 
 T = TypeVar("T")
@@ -28,7 +29,8 @@ READY_WITHIN = 90.0
 
 
 def eventually(probe: Callable[[], T], *, within: float, what: str = "", every: float = 0.1) -> T:
-    """Poll until the probe returns something true; fail with the last value when ``within`` seconds have passed."""
+    """Poll until the probe returns something true; fail with the last value when that takes much longer than ``within`` s."""
+    within = patient(within)
     deadline = time.monotonic() + within
     while True:
         value = probe()
@@ -85,7 +87,7 @@ class Stack:
         """Ctrl-C: SIGINT to the whole process group; the exit status."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(40)
+        return self.process.wait(PROCESS_S)
 
     def stop(self) -> None:
         """End the stack, by force if it must be."""
@@ -98,7 +100,7 @@ class Stack:
             for pid in [self.process.pid, *children.values()]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(PROCESS_S)
 
     def words(self) -> str:
         """What the stack and its children said last."""
@@ -124,14 +126,18 @@ class Stack:
         os.kill(pid, number)
         return pid
 
-    def wait_replaced(self, name: str, pid: int, *, within: float = 30.0) -> None:
+    def wait_replaced(self, name: str, pid: int, *, within: float = 60.0) -> None:
         """Wait until another process has taken the place of a killed one and the stack is ready again."""
         eventually(lambda: self.children().get(name, pid) != pid, within=within, what=f"{name} is started again")
         eventually(self.ready, within=within, what="/readyz answers 200 again")
 
     def resident(self) -> dict[str, float]:
         """Resident memory of every component in MB (proportional, so that shared pages count once)."""
-        return {name: _proportional_mb(pid) for name, pid in self.children().items()}
+        return {name: _memory_mb(pid, "Pss") for name, pid in self.children().items()}
+
+    def own_memory(self) -> dict[str, float]:
+        """Memory of every component that is no file's, in MB: what it takes, whoever else maps the same libraries."""
+        return {name: _memory_mb(pid, "Anonymous") for name, pid in self.children().items()}
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -139,7 +145,7 @@ class Stack:
         """Ask the resolver with dig."""
         return dns.dig(self.port, name, kind, *options, client=client)
 
-    def nameward(self, *arguments: str, stdin: str | None = None, timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def nameward(self, *arguments: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `nameward` against this stack's directory; fails with its words unless check is False."""
         words = list(arguments)
         if "--directory" not in words:
@@ -195,10 +201,10 @@ def _children_of(pid: int) -> Iterator[int]:
                 yield int(child)
 
 
-def _proportional_mb(pid: int) -> float:
+def _memory_mb(pid: int, kind: str) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) / 1024
     return 0.0
 

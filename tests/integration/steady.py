@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from tests.integration import dns
+from tests.patience import PROCESS_S
 
 WINDOW = 256
 _SOCKETS = {"udp": 8, "tcp": 2}
@@ -192,13 +193,13 @@ class Load:
         """Stop asking; what was asked and answered."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        assert self._process.wait(30) == 0
+        assert self._process.wait(PROCESS_S) == 0
         return msgspec.msgpack.decode(Path(self._plan.record).read_bytes(), type=Record)
 
     def kill(self) -> None:
         """End it whatever it does."""
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(PROCESS_S)
 
 
 def main() -> None:

@@ -52,8 +52,9 @@ def test_a_minute_without_the_broker(stack: Stack, broker: ApacheKafka, names: P
     finally:
         broker.start()
     assert away.completed >= away.sent * 0.999
-    assert away.percentile(0.5) <= usual.percentile(0.5) * 1.5 + 0.2
-    assert away.percentile(0.99) <= usual.percentile(0.99) * 2 + 5
+    # Whoever waited for the broker would wait for seconds; what other programs take of the machine is less.
+    assert away.percentile(0.5) <= usual.percentile(0.5) * 3 + 5
+    assert away.percentile(0.99) <= usual.percentile(0.99) * 3 + 100
     assert peak < WORKER_LIMIT_MB
 
     eventually(stack.ready, within=60, what="the stack is ready again")

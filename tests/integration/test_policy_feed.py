@@ -27,6 +27,7 @@ from schemas.documents import read_documents
 from schemas.objects import encode_object
 from schemas.signals import encode_signal
 from tests.integration.kafka import ApacheKafka
+from tests.patience import PROCESS_S, patient
 from tests.peers.authority import free_port
 from tests.resolver.policy.written import entry, objects, overlay, rules, signal, tenant
 
@@ -51,7 +52,7 @@ class EmbeddedBroker:
         """Kill it."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PROCESS_S)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def node(broker: ApacheKafka | None) -> Iterator[EmbeddedBroker | ApacheKafka]:
 
 async def listening(node: EmbeddedBroker) -> None:
     """Wait for the port of a starting broker."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while not await embedded.listens("127.0.0.1", node.port):
         assert time.monotonic() < deadline, "the embedded broker did not start"
         await asyncio.sleep(0.02)
@@ -91,7 +92,7 @@ async def listening(node: EmbeddedBroker) -> None:
 
 async def eventually(holds: Callable[[], object], within: float = 15) -> None:
     """Poll until it holds."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patient(within)
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
         await asyncio.sleep(0.01)

@@ -17,6 +17,7 @@ import pytest
 from tests import peers
 from tests.integration.conftest import POLICIES
 from tests.integration.stack import Stack, eventually
+from tests.patience import patient
 from tests.peers import tunnel
 from tests.peers.authority import Authority
 
@@ -106,7 +107,7 @@ def test_audit_finds_the_tunnel_and_blocks_nothing(stack: Stack, scenes: dict[st
     with scene.transfer():
         alert, seen = wait_for_alert(stack, scene)
         assert (alert["state"], alert["severity"] in ("medium", "high", "critical")) == ("open", True)
-        assert seen - crossed(stack, scene, began) <= FOUND_WITHIN_S
+        assert seen - crossed(stack, scene, began) <= patient(FOUND_WITHIN_S)
         query = ("SELECT count() AS n FROM nameward.query_events WHERE tenant = 'watched' AND has(audits.verdict, 'deny')"
                  " AND has(audits.tier, 'overlay') AND verdict = 'allow'")
         eventually(lambda: stack.sql(query)[0]["n"] > 0, within=10, what="events with the overlay's audit verdict")
@@ -122,7 +123,7 @@ def test_enforce_stops_the_tunnel_until_the_entry_expires(stack: Stack, scenes: 
     began = time.time()
     with scene.transfer():
         alert, seen = wait_for_alert(stack, scene)
-        assert seen - crossed(stack, scene, began) <= FOUND_WITHIN_S
+        assert seen - crossed(stack, scene, began) <= patient(FOUND_WITHIN_S)
         changed = float(str(alert["changed"]))
         eventually(lambda: time.time() > changed + STOPPED_WITHIN_S + 3, within=10, what="three seconds to look at")
         assert scene.sink.bytes_between(began, changed) > 0

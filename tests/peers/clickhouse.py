@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 
 _CONFIG = """<yandex>
@@ -49,7 +50,7 @@ class Server:
         with (self.directory / "out.log").open("ab") as log:
             self._process = subprocess.Popen([program, f"--config-file={self.directory / 'config.xml'}"], stdout=log, stderr=log,
                                              stdin=subprocess.DEVNULL, cwd=self.directory)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PROCESS_S
         while True:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.http}/?query=SELECT%201", timeout=2) as answer:
                 if answer.read() == b"1\n" and self._native_listens():
@@ -68,10 +69,10 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(15)
+                self._process.wait(PROCESS_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(5)
+                self._process.wait(PROCESS_S)
 
 
 @contextlib.contextmanager

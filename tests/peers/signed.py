@@ -12,6 +12,7 @@ from pathlib import Path
 from dnslib import DNSRecord
 
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 
 ZONE = "signed.example"
@@ -75,7 +76,7 @@ def running(directory: Path, *, nsec3: bool) -> Iterator[SignedZone]:
             yield SignedZone(port, directory / "anchors")
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(PROCESS_S)
 
 
 def _sign(directory: Path, *, nsec3: bool) -> Path:
@@ -98,7 +99,7 @@ def _run(command: list[str], directory: Path | None = None) -> None:
 
 def _wait(port: int, server: subprocess.Popen[bytes], directory: Path) -> None:
     """Until it answers."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + PROCESS_S
     while time.monotonic() < end:
         assert server.poll() is None, (directory / "log").read_text()
         with contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 
 _KEY = "tunnel-key"
@@ -110,7 +111,7 @@ def server(directory: Path, domain: str, sink: Sink) -> Iterator[int]:
         yield port
     finally:
         process.kill()
-        process.wait(5)
+        process.wait(PROCESS_S)
 
 
 class Client:
@@ -141,5 +142,5 @@ class Client:
         """End the client."""
         self._closing.set()
         self._process.kill()
-        self._process.wait(5)
+        self._process.wait(PROCESS_S)
         self._thread.join(5)

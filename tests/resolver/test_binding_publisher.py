@@ -17,6 +17,7 @@ from resolver.binding_publisher import BindingPublisher
 from resolver.bindings import Bindings, Keep
 from schemas.signals import Binding
 from schemas.topics import BINDINGS
+from tests.patience import PROCESS_S
 from tests.resolver.path import NOW
 from tests.resolver.test_bindings import asker, records
 from tests.resolver.test_kafka import Embedded
@@ -44,7 +45,7 @@ async def read(bootstrap: str, count: int) -> list[tuple[str, Binding | None]]:
         consumer.assign([partition])
         await consumer.seek_to_beginning(partition)
         found = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PROCESS_S):
             while len(found) < count:
                 record = await consumer.getone()
                 value = msgspec.json.decode(record.value, type=Binding) if record.value else None

@@ -6,6 +6,7 @@ import asyncio
 
 from resolver.delivery import Delivery
 from resolver.lanes import Batch, Lane
+from tests.patience import PROCESS_S
 
 
 class Collecting:
@@ -74,7 +75,7 @@ async def test_hold_begun_anew_lets_nothing_slip() -> None:
 async def test_hold_ends_by_itself() -> None:
     """A hold that nobody ends is over after its time."""
     delivery, transport = held_delivery(0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PROCESS_S):
         await transport.arrived.wait()
     assert not delivery.held
 
@@ -82,6 +83,6 @@ async def test_hold_ends_by_itself() -> None:
 async def test_end_of_the_worker_ends_the_hold() -> None:
     """A worker that is told to end while it holds events back still sends them."""
     delivery, transport = held_delivery(60)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PROCESS_S):
         await delivery.finish()
     assert transport.sent == [b"x"]

@@ -21,6 +21,7 @@ from resolver.publisher import Limits, Publisher
 from schemas.batches import BatchHeader, decode_batch
 from schemas.topics import EVENTS
 from tests.integration.kafka import ApacheKafka, require_kafka
+from tests.patience import patient
 from tests.peers.authority import free_port
 from tests.resolver.templates import moment, template
 
@@ -114,7 +115,7 @@ async def publishing(directory: Path, bootstrap: str, limits: Limits = QUICK) ->
 
 async def eventually(probe: Callable[[], object], within: float = 40.0) -> None:
     """Poll until the probe is true."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(patient(within)):
         while not probe():  # noqa: ASYNC110 (any state may be waited for)
             await asyncio.sleep(0.02)
 

@@ -14,6 +14,7 @@ import pytest
 from resolver.counters import Counters
 from resolver.publisher import Limits, Publisher
 from schemas.topics import partition_of
+from tests.patience import patient
 from tests.resolver.broker import MemoryBroker
 from tests.resolver.templates import moment, template
 
@@ -22,7 +23,7 @@ QUICK = Limits(flush_ms=10, batch_events=50)
 
 async def eventually(probe: Callable[[], object], within: float = 10.0) -> None:
     """Poll until the probe is true."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(patient(within)):
         while not probe():  # noqa: ASYNC110 (any state may be waited for)
             await asyncio.sleep(0.005)
 
@@ -277,7 +278,7 @@ async def test_closing_without_a_broker_ends_in_time_and_leaves_the_word_to_the_
     loop = asyncio.get_running_loop()
     start = loop.time()
     assert await publisher.close(0.3) == 25
-    assert loop.time() - start < 2
+    assert loop.time() - start < patient(2)
     broker.present.set()
     async with publishing(tmp_path, broker, epoch=2000) as successor:
         await eventually(lambda: not successor.counters.predecessors())

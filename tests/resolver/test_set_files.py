@@ -17,6 +17,7 @@ from resolver.set_build import SUFFIX
 from resolver.set_files import SetFiles
 from resolver.set_place import Places
 from schemas.objects import SetFile
+from tests.patience import PROCESS_S
 from tests.resolver.policy.test_domain_sets import SET
 from tests.resolver.policy.written import NOW, objects
 
@@ -48,7 +49,7 @@ class Host:
 
     async def changed(self) -> None:
         """Wait for the next look that finds a change, and put it in force."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PROCESS_S):
             await self.files.wait_change()
         await self.swapper.swap()
 

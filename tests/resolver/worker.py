@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 
 import yaml
 
+from tests.patience import PROCESS_S, patient
 from tests.peers.authority import free_port
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 def eventually(probe: Callable[[], T], within: float = 15.0) -> T:
     """Poll until the probe is true; its value."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + patient(within)
     while not (value := probe()):
         assert time.monotonic() < deadline, f"not within {within} s; last seen {value!r}"
         time.sleep(0.05)
@@ -80,7 +81,7 @@ class WorkerProcess:
     def get(self, path: str) -> tuple[int, str]:
         """GET from the admin endpoint; status 0 when nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=PROCESS_S) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

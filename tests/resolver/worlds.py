@@ -1,6 +1,7 @@
 """A resolver with many tenants, and for each tenant a world of its own in which no other tenant exists.
 
-What a tenant is told in the first must be what it is told in the second: byte for byte, and field by field in the event.
+But for one thing: who offers a tenant a service is there by name, since nobody finds the services of nobody. What a
+tenant is told in the first must be what it is told in the second: byte for byte, and field by field in the event.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from schemas.objects import (
     key_of,
 )
 from schemas.signals import ContextSignal, Overlay
+from schemas.tenant_spec import TenantSpec
 from tests.resolver.path import Path, ask
 from tests.resolver.test_fastpath import serve
 
@@ -104,15 +106,24 @@ class Worlds:
         else:
             self.objects[key] = obj
         for name, world in self.own.items():
-            for other, held in [(key, obj)] if not isinstance(obj, Tenant) else list(self.objects.items()):
+            for other, held in self.touched(key, obj):
                 world.put(other, self.concerning(name, held) if held is not None else None)
+
+    def touched(self, key: str, obj: PolicyObject | None) -> list[tuple[str, PolicyObject | None]]:
+        """What must be looked at again in each tenant's own world when an object changes."""
+        if isinstance(obj, Tenant):
+            return list(self.objects.items())
+        if isinstance(obj, Service):
+            owner = f"Tenant/{obj.spec.tenant}/{obj.spec.tenant}"
+            return [(owner, self.objects[owner]), (key, obj)]
+        return [(key, obj)]
 
     def concerning(self, tenant: str, obj: PolicyObject) -> PolicyObject | None:
         """What of an object is a tenant's to know: None where nothing is."""
         if isinstance(obj, DomainSet):
             return obj
         if isinstance(obj, Tenant):
-            return obj if obj.metadata.name == tenant else None
+            return obj if obj.metadata.name == tenant else self.named(tenant, obj)
         if isinstance(obj, Service):
             return obj if self.visible(tenant, obj) else None
         if not isinstance(obj, DNSPolicy | VirtualName | DiscoveryRule | EgressRule):
@@ -122,6 +133,12 @@ class Worlds:
         if tenant not in obj.spec.tenants:
             return None
         return msgspec.structs.replace(obj, spec=msgspec.structs.replace(obj.spec, tenants=[tenant]))
+
+    def named(self, tenant: str, other: Tenant) -> Tenant | None:
+        """Another tenant, no more than its name, if it offers this one a service."""
+        services = [obj for obj in self.objects.values() if isinstance(obj, Service) and obj.spec.tenant == other.metadata.name]
+        offered = any(self.visible(tenant, service) for service in services)
+        return msgspec.structs.replace(other, spec=TenantSpec(default="deny")) if offered else None
 
     def visible(self, tenant: str, service: Service) -> bool:
         """Whether a service is the tenant's, or exported to it and wanted by it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
+from tests.patience import PROCESS_S
+
 
 class Child:
     """One process at a time; whoever inherits starts it."""
@@ -14,10 +16,10 @@ class Child:
         """End it without a word."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PROCESS_S)
 
     def stop(self) -> int:
         """End it as its supervisor does; the exit status."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(PROCESS_S)

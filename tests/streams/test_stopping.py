@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from schemas.batches import encode_batch
 from schemas.topics import EVENTS, partition_of
 from streams.topics import TopicError, make_changelogs
 from tests.integration import kafka as apache
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 from tests.streams.store import batch
 from tests.streams.workers import Worker, until
@@ -64,7 +66,7 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         asyncio.run(topics.create(embedded.bootstrap))
         yield embedded
         embedded.process.kill()
-        embedded.process.wait(10)
+        embedded.process.wait(PROCESS_S)
         return
     with apache.running(tmp_path_factory.mktemp("kafka")) as node:
         asyncio.run(topics.create(node.bootstrap))
@@ -135,7 +137,7 @@ def test_the_last_checkpoint_is_written_at_the_end(kafka: Broker, analytics: Wor
 
 def test_a_broker_that_hangs_for_a_moment_makes_no_traceback(kafka: Broker, analytics: Worker) -> None:
     """Stopped while the broker hangs, it sends all it has when the broker breathes again, and ends with status 0."""
-    for _ in range(4):
+    for _ in range(2):
         analytics.start()
         asyncio.run(publish(kafka.bootstrap))
         taken(analytics, len(TENANTS))
@@ -147,7 +149,7 @@ def test_a_broker_that_hangs_for_a_moment_makes_no_traceback(kafka: Broker, anal
                 analytics.process.wait(0.3)
         finally:
             kafka.signal(signal.SIGCONT)
-        assert analytics.process.wait(20) == 0
+        assert analytics.process.wait(PROCESS_S) == 0
         assert TRACE not in analytics.log()
 
 
@@ -169,12 +171,10 @@ def test_a_broker_that_hangs_for_good_makes_one_line(kafka: Broker, analytics: W
     assert TRACE not in analytics.log()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_at_any_moment_of_the_start_makes_no_traceback(
-    analytics: Worker, number: signal.Signals
-) -> None:
+def test_a_signal_at_any_moment_of_the_start_makes_no_traceback(analytics: Worker) -> None:
     """From the imports to the first events: a clean end, or death by that very signal before anything was begun."""
-    for tenth in (2, 4, 6, 8, 10, 13, 16, 20, 25):
+    signals = itertools.cycle((signal.SIGINT, signal.SIGTERM))
+    for tenth, number in zip((2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30), signals, strict=False):
         assert analytics.interrupt(tenth / 10, number) in {0, -number}
         assert TRACE not in analytics.log(), f"{number.name} after {tenth / 10} s"
 
@@ -195,7 +195,7 @@ def test_a_changelog_of_another_size_ends_the_worker_in_one_sentence(kafka: Brok
     asyncio.run(_create(kafka.bootstrap, NewTopic(name, EVENTS.partitions + 1, 1)))
     analytics.launch()
     assert analytics.process is not None
-    assert analytics.process.wait(30) == 1
+    assert analytics.process.wait(PROCESS_S) == 1
     assert analytics.log().splitlines()[-1].startswith(f"analytics: topic {name} has {EVENTS.partitions + 1} partitions")
     assert TRACE not in analytics.log()
 

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from schemas.batches import encode_batch
 from schemas.signals import DeadLetter
 from schemas.topics import DEAD, EVENTS, partition_of
 from streams.warehouse.loopback import Loopback
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 from tests.streams.store import Store, batch, running
 from tests.streams.workers import Worker, until
@@ -69,7 +69,7 @@ class Bench:
         await consumer.start()
         consumer.assign([TopicPartition(DEAD.name, 0)])
         letters: list[DeadLetter] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PROCESS_S):
             while len(letters) < count:
                 letters.append(msgspec.json.decode((await consumer.getone()).value, type=DeadLetter))
         await consumer.stop()
@@ -110,15 +110,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
                 if worker.process is not None and worker.process.poll() is None:
                     worker.kill()
             made.broker.kill()
-            made.broker.wait(10)
+            made.broker.wait(PROCESS_S)
 
 
 def test_events_reach_the_warehouse_within_two_seconds(bench: Bench) -> None:
     """From the broker's acknowledgement to a query's answer."""
     bench.publish(value(0, 10))
-    began = time.monotonic()
     until(lambda: bench.counted(STORED) >= 10, 2)
-    assert time.monotonic() - began < 2
 
 
 def test_workers_say_how_they_are(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.patience import PROCESS_S, patient
 from tests.streams.child import Child
 
 
@@ -55,7 +56,7 @@ class Worker(Child):
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.process.wait(after)
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PROCESS_S)
 
     def log(self) -> str:
         """What it said on standard error."""
@@ -64,7 +65,7 @@ class Worker(Child):
     def status(self) -> dict[str, Any]:
         """Its status page."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(5)
+            connection.settimeout(PROCESS_S)
             connection.connect(str(self.status_path))
             connection.sendall(b"GET /status HTTP/1.0\r\n\r\n")
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -74,7 +75,7 @@ class Worker(Child):
 
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for a condition."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)

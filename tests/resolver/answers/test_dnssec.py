@@ -15,6 +15,7 @@ from resolver.query import Query
 from resolver.sections import decode_response
 from resolver.wire import decode_query, encode_query
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.signed import ZONE, SignedZone, running
 from tests.resolver.answers.servers import OPT, upstream
 from tests.resolver.answers.test_upstream_hostile import Resolver, message, record
@@ -123,7 +124,7 @@ async def test_every_octet_comes_through(served: Served, zone: SignedZone, name:
             continue  # the parent's, which is not here
         wire = _query(name + ZONE, kind)
         query, _ = decode_query(wire)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROCESS_S):
             direct = await ask_udp(zone.port, encode_query(query))
         ours = await served.path.raw(wire)
         assert ours is not None

@@ -13,6 +13,7 @@ from resolver.answers.exchange import belongs, question_of, without_edns
 from resolver.answers.upstream import Upstreams
 from resolver.errors import Ede, ResponseError, UpstreamError
 from resolver.tenant_view import Server
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 from tests.resolver.answers.servers import OPT, group, query, respond, upstream
 
@@ -229,7 +230,7 @@ async def test_who_waits_for_one_that_is_cancelled_asks_itself(upstreams: Upstre
         leader = asyncio.create_task(upstreams.query(mine, query(), 5.0))
         await asyncio.sleep(0)
         follower = asyncio.create_task(upstreams.query(mine, query(), 5.0))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROCESS_S):
             while not one.asked:  # noqa: ASYNC110 (the server is asked when it is asked)
                 await asyncio.sleep(0.01)
         held.set()

@@ -15,6 +15,7 @@ from resolver.listeners.stream import StreamLimits, StreamListener
 from resolver.listeners.udp import UdpListener
 from resolver.tenants import Arrival
 from tests import peers
+from tests.patience import PROCESS_S
 from tests.peers.authority import free_port
 from tests.resolver.path import Path
 
@@ -83,7 +84,7 @@ async def dig(port: int, *options: str) -> str:
     """What dig prints for the portal."""
     command = (peers.require("dig"), "-b", "127.0.1.1", "-p", str(port), "@127.0.0.1", "portal.internal", *options)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PROCESS_S):
         return (await process.communicate())[0].decode()
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from resolver.framing import Deframer, frame
 from resolver.listeners.stream import StreamLimits, StreamListener, bind_tcp
+from tests.patience import patient
 
 
 class Echo:
@@ -61,7 +62,7 @@ async def serving(limits: StreamLimits | None = None) -> AsyncIterator[tuple[Str
 
 async def eventually(probe: Callable[[], object], within: float = 5.0) -> None:
     """Poll until the probe is true."""
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(patient(within)):
         while not probe():  # noqa: ASYNC110 (any state may be waited for)
             await asyncio.sleep(0.01)
 
@@ -69,7 +70,7 @@ async def eventually(probe: Callable[[], object], within: float = 5.0) -> None:
 async def read_messages(reader: asyncio.StreamReader, count: int, within: float = 5.0) -> list[bytes]:
     """So many messages from a connection."""
     deframer, found = Deframer(), []
-    async with asyncio.timeout(within):
+    async with asyncio.timeout(patient(within)):
         while len(found) < count:
             chunk = await reader.read(65536)
             assert chunk, f"closed after {len(found)} of {count}"
@@ -80,7 +81,7 @@ async def read_messages(reader: asyncio.StreamReader, count: int, within: float 
 async def ended(reader: asyncio.StreamReader, within: float = 5.0) -> bool:
     """Whether the server closes within the time, by FIN or RST."""
     try:
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(patient(within)):
             while await reader.read(65536):
                 pass
     except ConnectionResetError:

@@ -13,6 +13,7 @@ from dnslib import DNSRecord
 
 from resolver.listeners.udp import UdpListener, bind_udp
 from resolver.tenants import Arrival
+from tests.patience import PROCESS_S
 from tests.resolver.path import Path, ask, texts
 
 
@@ -48,13 +49,13 @@ async def exchange(client: socket.socket, message: bytes) -> DNSRecord:
     """Send and wait for the answer."""
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(client, message)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PROCESS_S):
         return DNSRecord.parse(await loop.sock_recv(client, 65535))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Poll until something holds, at most five seconds."""
-    async with asyncio.timeout(5):
+    """Poll until something holds."""
+    async with asyncio.timeout(PROCESS_S):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 
@@ -113,7 +114,7 @@ spec: {default: allow, clients: [{subnets: [127.0.1.0/24]}], limits: {clientQuer
             client.send(ask("portal.internal", ident=ident))
         found = []
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROCESS_S):
             while len(found) < 20:
                 found.append(DNSRecord.parse(await loop.sock_recv(client, 4096)))
         assert (await exchange(other, ask("portal.internal"))).header.rcode == 0
@@ -146,7 +147,7 @@ async def test_a_burst_longer_than_one_wake_up(served: Served) -> None:
             client.send(ask("portal.internal", ident=ident))
         found: set[int] = set()
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROCESS_S):
             while len(found) < 300:
                 found.add(int.from_bytes((await loop.sock_recv(client, 4096))[:2], "big"))
     assert found == set(range(300))
@@ -200,7 +201,7 @@ async def test_close_ends_what_waits(served: Served) -> None:
     served.path.upstream.query = never  # type: ignore[method-assign]
     with served.client() as client:
         client.send(ask("www.example.org"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROCESS_S):
             await waits.wait()
         await served.listener.close()
         assert served.path.handler.in_flight.total == 0

@@ -10,6 +10,7 @@ import pytest
 
 from streams.agents.collector import Collector, Item, Limits, pause
 from streams.warehouse import AwayError
+from tests.patience import PROCESS_S
 
 
 class Shelf:
@@ -52,8 +53,8 @@ class Shelf:
 
 
 async def until(condition: object) -> None:
-    """Wait for a condition, ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Wait for a condition."""
+    async with asyncio.timeout(PROCESS_S):
         while not condition():  # type: ignore[operator]  # noqa: ASYNC110 - conditions of all kinds
             await asyncio.sleep(0.005)
 
@@ -162,7 +163,7 @@ async def test_the_end_lets_a_storing_finish_and_begins_no_other() -> None:
     await asyncio.sleep(0)
     assert not ending.done()
     shelf.open.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PROCESS_S):
         await ending
         await task
     assert shelf.acknowledged == [1]

@@ -19,6 +19,7 @@ import pytest
 import zstandard
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tests.patience import PROCESS_S, patient
 from tests.streams.store import Store
 
 
@@ -46,7 +47,7 @@ def table(store: Store) -> str:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_it_says_ok(store: Store, path: str, method: str) -> None:
     """As health checks expect."""
-    connection = HTTPConnection("127.0.0.1", store.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", store.port, timeout=PROCESS_S)
     connection.request(method, path)
     response = connection.getresponse()
     assert response.status == 200
@@ -261,7 +262,7 @@ def test_a_heavy_query_freezes_neither_pings_nor_inserts(store: Store, table: st
     assert any(thread.is_alive() for thread in heavy)
     for thread in heavy:
         thread.join()
-    assert took < 10
+    assert took < patient(10)
 
 
 def test_a_result_larger_than_memory_is_streamed(store: Store) -> None:
