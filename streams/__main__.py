@@ -44,13 +44,15 @@ def main() -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(OnceInAWhile())
 
+    status = 0
     try:
         asyncio.run(run(arguments.worker, settings))
     except WorkerError as error:
         sys.stderr.write(f"{arguments.worker}: {error}\n")
-        sys.stderr.flush()
-        os._exit(1)  # threads of a dead client may hold the interpreter for minutes
-    return 0
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os._exit(status)  # threads of a client that waits for its broker would hold the interpreter, for minutes
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from schemas.batches import encode_batch
 from schemas.topics import EVENTS, partition_of
 from streams.topics import TopicError, make_changelogs
 from tests.integration import kafka as apache
-from tests.patience import PROCESS_S
+from tests.patience import PROCESS_S, patient
 from tests.peers.authority import free_port
 from tests.streams.store import batch
 from tests.streams.workers import Worker, until
@@ -169,6 +170,21 @@ def test_a_broker_that_hangs_for_good_makes_one_line(kafka: Broker, analytics: W
     taken(analytics, len(TENANTS))
     assert analytics.stop() == 0
     assert TRACE not in analytics.log()
+
+
+def test_a_broker_that_hangs_when_the_worker_joins_holds_nothing_up(kafka: Broker, tmp_path: Path) -> None:
+    """Stopped while it waits to become a member of its group, it ends with status 0, in time and without a traceback."""
+    joining = Worker("analytics", tmp_path, kafka.bootstrap, group=f"g-{tmp_path.name}", log_level="info")
+    joining.launch()
+    until(lambda: "Discovered coordinator" in joining.log(), every=0.001)
+    kafka.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        assert joining.stop() == 0
+    finally:
+        kafka.signal(signal.SIGCONT)
+    assert time.monotonic() - began < patient(2)
+    assert TRACE not in joining.log()
 
 
 def test_a_signal_at_any_moment_of_the_start_makes_no_traceback(analytics: Worker) -> None:
