@@ -1,8 +1,8 @@
-"""The embedded stack's memory of policy: the last objects and overlays, followed on Kafka, kept in one file.
+"""The embedded stack's memory: the last objects, overlays and orders about alerts, followed on Kafka, kept in one file.
 
-The embedded broker forgets its topics when it ends. This mirror reads policy.objects and policy.overlays as everybody
-does and writes what it saw to ``policy.mirror``, so that a new broker can be given the same policy at once. Values stay
-the bytes they were: what they mean is for others to know.
+The embedded broker forgets its topics when it ends. This mirror reads policy.objects, policy.overlays and alerts.orders
+as everybody does and writes what it saw to ``policy.mirror``, so that a new broker can be given the same at once.
+Values stay the bytes they were: what they mean is for others to know.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from compose.failure import Failure
-from schemas.topics import OBJECTS, OVERLAYS
+from schemas.topics import OBJECTS, ORDERS, OVERLAYS
 
 _RETRY_S = 0.5
 _AHEAD_MS = 50
@@ -25,14 +25,15 @@ have it in force, that is before `apply` returns."""
 
 
 class Remembered(msgspec.Struct):
-    """Key -> value of the two topics."""
+    """Key -> value of the topics."""
 
     objects: dict[str, bytes] = {}
     overlays: dict[str, bytes] = {}
+    orders: dict[str, bytes] = {}
 
 
 class Mirror:
-    """Follows policy topics and remembers their last values.
+    """Follows its topics and remembers their last values.
 
     Args:
         path: file that survives the process.
@@ -59,7 +60,7 @@ class Mirror:
         return len(self.values.objects), len(self.values.overlays)
 
     async def follow(self, bootstrap: str) -> None:
-        """Read the two topics until cancelled; a broker that is away is waited for."""
+        """Read the topics until cancelled; a broker that is away is waited for."""
         while True:
             with contextlib.suppress(KafkaError, OSError):
                 await self._follow_once(bootstrap)
@@ -87,7 +88,7 @@ class Mirror:
 
 
 async def produce(bootstrap: str, values: Remembered) -> None:
-    """Write values to the policy topics and wait until the broker has them.
+    """Write values to their topics and wait until the broker has them.
 
     Raises:
         Failure: if it does not take them.
@@ -109,7 +110,7 @@ async def produce(bootstrap: str, values: Remembered) -> None:
 
 
 async def read_all(bootstrap: str) -> Remembered:
-    """Last values of the policy topics as they are now."""
+    """Last values of the topics as they are now."""
     values = Remembered()
     places = _places(values)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
@@ -127,7 +128,8 @@ async def read_all(bootstrap: str) -> Remembered:
 
 
 def _places(values: Remembered) -> dict[TopicPartition, dict[str, bytes]]:
-    return {TopicPartition(OBJECTS.name, 0): values.objects, TopicPartition(OVERLAYS.name, 0): values.overlays}
+    held = ((OBJECTS, values.objects), (OVERLAYS, values.overlays), (ORDERS, values.orders))
+    return {TopicPartition(topic.name, 0): known for topic, known in held}
 
 
 def _apply(values: dict[str, bytes], key: bytes | None, value: bytes | None) -> bool:

@@ -27,6 +27,7 @@ _OBJECTS = "SELECT key, body FROM nameward.policy_objects FINAL WHERE deleted = 
 _OVERLAYS = (
     "SELECT tenant AS key, body FROM nameward.overlays FINAL ORDER BY changed DESC, revision DESC LIMIT 1 BY tenant"
 )
+_ORDERS = "SELECT tenant || '/' || id AS key, body FROM nameward.alert_orders FINAL WHERE revoked = 0 AND body != ''"
 
 
 async def plant(
@@ -87,14 +88,16 @@ async def _add(bootstrap: str, documents: list[Document], sources: Iterable[str]
 
 
 async def recall(mirror: Mirror, store: Address) -> None:
-    """Learn objects and overlays from the store's durable memory, where the mirror's own file is lost."""
+    """Learn objects, overlays and orders from the store's durable memory, where the mirror's own file is lost."""
     try:
         objects = await asyncio.to_thread(rows, store, _OBJECTS)
         overlays = await asyncio.to_thread(rows, store, _OVERLAYS)
+        orders = await asyncio.to_thread(rows, store, _ORDERS)
     except Failure:  # a store that never held any
         return
     mirror.values.objects.update({row["key"]: row["body"].encode() for row in objects})
     mirror.values.overlays.update({row["key"]: row["body"].encode() for row in overlays})
+    mirror.values.orders.update({row["key"]: row["body"].encode() for row in orders})
 
 
 def _present(mirror: Mirror) -> dict[str, PolicyObject]:

@@ -12,8 +12,7 @@ How to keep the state (one table, keys ``(tenant, part)``, bytes values):
 - ``to_bytes``/``from_bytes`` hold everything in one value; fine for tests and small tenants, not per batch.
 
 A replayed row is skipped (its sequence is not above the high-water), so a batch may be given any number of times.
-Small batches of many tenants are cheaper when several records are concatenated before they are split
-(``stream.take``).
+Small batches of many tenants are cheaper when several records are concatenated before they are split.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.signals import Alert, Overlay, OverlayEntry
+from schemas.signals import Alert, AlertOrder, Overlay, OverlayEntry
 from streams.answerers import Answerers
 from streams.columns import TenantRows, split_by_tenant
 from streams.desk import Desk
@@ -69,6 +68,14 @@ class TenantState:
         self._changed |= self._desk.configure(settings.feedback, now, found)
         return found
 
+    def obey(self, orders: Iterable[AlertOrder], now: float) -> Findings:
+        """Take over people's orders about alerts: all there are."""
+        self._changed, found = True, Findings()
+        for alert in self._desk.obey(orders, now, found):
+            if detector := self._detectors.get(alert.detector):
+                detector.forget(alert.subject)
+        return found
+
     def update(
         self, columns: pa.RecordBatch | TenantRows, now: float, heard: Mapping[str, Mapping[int, int]] | None = None
     ) -> Findings:
@@ -80,8 +87,7 @@ class TenantState:
             now: processing time, Unix seconds.
             heard: events that resolvers had dropped when these rows were sent, by source and epoch.
         """
-        self._busy_at = now
-        found = Findings()
+        self._busy_at, found = now, Findings()
         rows = columns if isinstance(columns, TenantRows) else TenantRows.of(columns)
         rows = self._seen.unseen(rows).not_later_than(now + AHEAD)
         if len(rows):
@@ -138,8 +144,8 @@ class TenantState:
 
     def _forget(self, entry: OverlayEntry) -> None:
         """An entry that was enforced ran out: only fresh evidence may block again."""
-        if entry.mode == "enforce" and entry.detector in self._detectors:
-            self._detectors[entry.detector].forget(entry.pattern.lstrip("*."))
+        if entry.mode == "enforce" and (detector := self._detectors.get(entry.detector)):
+            detector.forget(entry.pattern.lstrip("*."))
 
     def dirty(self) -> dict[str, bytes | None]:
         """Parts that changed since the last call, in the order to write them; None deletes a part."""

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from schemas.objects import Feedback
-from schemas.signals import Alert, Overlay, OverlayEntry
+from schemas.signals import Alert, AlertOrder, Overlay, OverlayEntry
 from streams.alerts import AlertBook
-from streams.context import OverlayBook, signal_of
+from streams.context import OverlayBook, Verdict, signal_of
 from streams.detectors.finding import Finding
 from streams.risk import ClientRisk
 from streams.tenant import Findings
@@ -43,20 +43,37 @@ class Desk:
         alert, told = self._alerts.observe(finding, now)
         if alert is None:
             return
-        verdict = self._overlay.consider(alert, feedback, now, self.common)
+        verdict = self._verdict(alert, feedback, now)
         noted = self._alerts.annotate(alert, verdict.note)
         if told is not None:
             found.alerts.append(noted)
-            found.signals.append(signal_of(noted, now))
+            if not noted.muted:
+                found.signals.append(signal_of(noted, now))
+        found.alerts += self._alerts.drain()
         if verdict.changed:
             found.overlays.append(self._overlay.overlay())
 
+    def _verdict(self, alert: Alert, feedback: Feedback, now: float) -> Verdict:
+        if alert.muted:
+            return Verdict(f"none: the alert is muted by order {alert.muted}")
+        return self._overlay.consider(alert, feedback, now, self.common)
+
+    def obey(self, orders: Iterable[AlertOrder], now: float, found: Findings) -> list[Alert]:
+        """Take over the orders there are; the alerts they closed. What such an alert put in force ends with it."""
+        closed, muted = self._alerts.obey(orders, now)
+        found.alerts += [*closed, *muted, *self._alerts.drain()]
+        ended = [self._overlay.withdraw(alert.id, _why(alert), now) for alert in (*closed, *muted) if _why(alert)]
+        if any(ended):
+            found.overlays.append(self._overlay.overlay())
+        return closed
+
     def settle(self, clock: float, now: float, found: Findings) -> list[OverlayEntry]:
-        """Close alerts that are quiet by `clock`, end entries that expired by `now`; those entries."""
-        for complaint in self._overlay.complaints(clock):
-            found.alerts.extend(told for told in self._alerts.observe(complaint, now)[1:] if told)
-        found.alerts.extend(self._alerts.close_quiet(clock, now))
-        found.signals.extend(self._risk.due(self._alerts.open_alerts, now))
+        """Close alerts that are quiet by `clock`, end orders and entries that expired by `now`; those entries."""
+        flood = self._alerts.held_back()
+        for complaint in (*self._overlay.complaints(clock), *([flood] if flood else ())):
+            found.alerts += [told for told in self._alerts.observe(complaint, now)[1:] if told]
+        found.alerts += [*self._alerts.lapse(now), *self._alerts.close_quiet(clock, now), *self._alerts.drain()]
+        found.signals.extend(self._risk.due(self._alerts.standing, now))
         gone = self._overlay.expire(now)
         if gone:
             found.overlays.append(self._overlay.overlay())
@@ -82,3 +99,8 @@ class Desk:
         """Inverse of save."""
         self._alerts.load(packed["alerts"])
         self._overlay.load(packed["overlay"])
+
+
+def _why(alert: Alert) -> str:
+    """Why a person ended what an alert put in force; empty when nobody did."""
+    return alert.ending or (f"muted by order {alert.muted}" if alert.muted else "")

@@ -16,11 +16,13 @@ from typing import Any
 from faust.types import AppT, EventT, StreamT, TableT
 
 from schemas.batches import BatchError
+from schemas.signals import AlertOrder
 from schemas.topics import EVENTS, partition_of
 from streams.agents import memory, topic_of
 from streams.agents.collector import Acknowledge
 from streams.agents.crew import Crew
 from streams.agents.findings import Outputs
+from streams.agents.orders import follow_orders
 from streams.agents.policy import follow_settings
 from streams.agents.states import States, tenants_of
 from streams.agents.status import serve_status, standing
@@ -138,14 +140,16 @@ class Analytics:
         self._last, self._unwritten = {}, {}
 
     async def prepare(self) -> None:
-        """Know what was learnt and who the tenants are before the first event; without them after ten seconds."""
-        known = asyncio.Event()
-        self.crew.start(follow_settings(self._settings.kafka.bootstrap, self._configured, known))
+        """Know baselines, tenants and orders before the first event; without them after ten seconds."""
+        known, ordered, bootstrap = asyncio.Event(), asyncio.Event(), self._settings.kafka.bootstrap
+        self.crew.start(follow_settings(bootstrap, self._configured, known))
+        self.crew.start(follow_orders(bootstrap, self._ordered, ordered))
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 if self._warehouse is not None:
                     self.states.learnt = await memory.recall(self._warehouse)
                 await known.wait()
+                await ordered.wait()
         except (TimeoutError, WarehouseError) as error:
             _LOG.warning("starting without all that was learnt before: %s", error or "no answer in time")
         self.open()
@@ -190,6 +194,10 @@ class Analytics:
     async def _configured(self, tenant: str, settings: TenantSettings) -> None:
         async with self._turn:
             await self.outputs.send(self.states.configure(tenant, settings, time.time()))
+
+    async def _ordered(self, tenant: str, name: str, order: AlertOrder | None) -> None:
+        async with self._turn:
+            await self.outputs.send(self.states.order(tenant, name, order, time.time()))
 
 
 async def _nobody(_: EventT) -> None:

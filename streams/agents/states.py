@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from schemas.batches import BatchHeader
-from schemas.signals import Alert, Overlay
+from schemas.signals import Alert, AlertOrder, Overlay
 from streams.analysis import Findings, TenantSettings, TenantState, split_by_tenant
 from streams.losses import Losses
+from streams.orders import MOST_ORDERS
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class States:
         self._table = table
         self._live: dict[int, dict[str, TenantState]] = {}
         self.settings: dict[str, TenantSettings] = {}
+        self.orders: dict[str, dict[str, AlertOrder]] = {}
         self.learnt = Learnt()
         self._told: list[Findings] = []
         self._held: dict[int, list[pa.RecordBatch]] = {}
@@ -100,6 +102,16 @@ class States:
         self.settings[tenant] = settings
         return [live[tenant].configure(settings, now) for live in self._live.values() if tenant in live]
 
+    def order(self, tenant: str, name: str, order: AlertOrder | None, now: float) -> list[Findings]:
+        """Take over an order about a tenant's alerts, or its end."""
+        known = self.orders.setdefault(tenant, {})
+        known.pop(name, None)
+        if order is not None:
+            known[name] = order
+        held = {key: item for key, item in known.items() if item.expires.timestamp() > now}
+        known = self.orders[tenant] = dict(list(held.items())[-MOST_ORDERS:])
+        return [live[tenant].obey(known.values(), now) for live in self._live.values() if tenant in live]
+
     def write(self, partition: int) -> int:
         """Write what changed to the table, within the partition's stream; the bytes written."""
         written = 0
@@ -147,6 +159,8 @@ class States:
                 now=now,
             )
             self._told.append(told)
+        if orders := self.orders.get(tenant):
+            self._told.append(state.obey(orders.values(), now))
         return state
 
     def _with_told(self, found: list[Findings]) -> list[Findings]:

@@ -116,7 +116,7 @@ def test_wrong_document_names_file_and_key_path(tmp_path: Path) -> None:
 
 
 async def test_recall_reads_the_stores_memory(store: Address, tmp_path: Path) -> None:
-    """Where the mirror's file is lost, objects and overlays come back from the store; a store without any is no error."""
+    """Where the mirror's file is lost, objects, overlays and orders come back from the store; a store without any is no error."""
     from compose.store import query
 
     mirror = Mirror(tmp_path / "policy.mirror")
@@ -128,8 +128,14 @@ async def test_recall_reads_the_stores_memory(store: Address, tmp_path: Path) ->
         "('Tenant/a/a', 'Tenant', 'a', 0, now64(3), '{\"a\":1}', 1), ('Tenant/b/b', 'Tenant', 'b', 0, now64(3), '{}', 1), "
         "('Tenant/b/b', 'Tenant', 'b', 1, now64(3), '', 2)",
     )
+    query(
+        store,
+        "INSERT INTO nameward.alert_orders (tenant, id, revoked, changed, body, version) VALUES "
+        "('acme', 'm1', 0, now64(3), '{}', 1), ('acme', 'm2', 0, now64(3), '{}', 1), ('acme', 'm2', 1, now64(3), '', 2)",
+    )
     await seed.recall(mirror, store)
     assert mirror.values.objects == {"Tenant/a/a": b'{"a":1}'}
+    assert mirror.values.orders == {"acme/m1": b"{}"}
 
 
 def test_events_topic_has_the_partitions_the_resolver_counts_on() -> None:

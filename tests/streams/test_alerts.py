@@ -53,15 +53,20 @@ def test_quiet_alerts_close_once_and_reopen_with_a_higher_revision() -> None:
 
 
 @pytest.mark.parametrize("rate", [60.0, 0.01])
-def test_openings_are_limited_per_minute_and_in_all_and_the_rest_is_counted(rate: float) -> None:
-    """A detector gone wrong does not flood anyone."""
+def test_openings_are_limited_per_minute_and_in_all_and_the_rest_is_told(rate: float) -> None:
+    """A detector gone wrong does not flood anyone, and an alert of its own says how much was held back."""
     book = AlertBook("acme")
     told = [tell(book, finding(rate * i, subject=f"n{i}.test")) for i in range(MOST_OPEN + 200)]
     assert len(book) == sum(item is not None for item in told) == (MOST_OPEN if rate > 1 else MOST_NEW)
-    book.close_quiet(START + 10**6, START + 10**6)
-    after = tell(book, finding(10**6))
-    assert after is not None
-    assert after.evidence["suppressed_alerts"] == MOST_OPEN + 200 - sum(item is not None for item in told)
+    flood = book.held_back()
+    assert flood is not None
+    assert book.held_back() is None
+    alert = tell(book, flood)
+    assert alert is not None
+    missing = MOST_OPEN + 200 - len(book) + 1
+    assert (alert.detector, alert.evidence["held_back"], alert.evidence["held_back_d"]) == ("alert_flood", missing, missing)
+    assert f"{missing} findings were held back" in alert.title
+    assert len(book.close_quiet(START + 10**6, START + 10**6)) == len(told) - missing + 1
 
 
 def test_saved_and_resumed_books_go_on_where_they_were() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from schemas.objects import Feedback
-from schemas.signals import Overlay
-from schemas.topics import OVERLAYS
+from schemas.signals import AlertOrder, Overlay
+from schemas.topics import ORDERS, OVERLAYS
 from streams.agents.states import Learnt, States, tenants_of
+from streams.alerts import moment
 from streams.analysis import TenantSettings
 from tests.streams.store import batch
 from tests.streams.warehouse.test_signal_rows import golden
@@ -125,3 +126,15 @@ def test_settings_reach_states_that_live_and_states_to_come() -> None:
     assert states.configure("acme", settings, NOW) == []
     states.update(0, batch(0, 1)[1], NOW)
     assert len(states.configure("acme", settings, NOW)) == 1
+
+
+def test_orders_reach_states_that_are_there_and_those_that_come() -> None:
+    """Expired ones are dropped, a tombstone takes one back."""
+    states = States({})
+    value = msgspec.structs.replace(msgspec.json.decode(golden(ORDERS.name), type=AlertOrder), expires=moment(NOW + 60))
+    states.order("acme", "o1", value, NOW)
+    states.order("acme", "o2", msgspec.structs.replace(value, id="o2", expires=moment(NOW)), NOW)
+    assert list(states.orders["acme"]) == ["o1"]
+    states.update(0, batch(0, 10)[1], NOW)
+    assert len(states.order("acme", "o1", None, NOW)) == 1
+    assert states.orders["acme"] == {}
