@@ -14,7 +14,8 @@ from aiohttp import web
 
 from streams.config import ConfigError, StoreSettings, command_line, load
 from streams.warehouse import WarehouseError
-from streams.warehouse.embedded import Database, Embedded, Limits
+from streams.warehouse.embedded import Database, Embedded
+from streams.warehouse.engine_config import Limits
 from streams.warehouse.http import HttpInterface
 from streams.warehouse.migrations import migrate
 

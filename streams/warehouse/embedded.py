@@ -11,73 +11,19 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pyarrow as pa
 from chdb import ChdbError
 from chdb.state.sqlitelike import Connection
 
 from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusal
+from streams.warehouse.access import ANALYST
+from streams.warehouse.engine_config import Limits, config_text, users_text
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
 from streams.warehouse.statements import quoted, tsv_parameters
 
 _CODE = re.compile(r"Code: (\d+)\. DB::")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-_MIB = 1 << 20
-
-_CONFIG = """<clickhouse>
-<timezone>UTC</timezone>
-<max_server_memory_usage>{server}</max_server_memory_usage>
-<mark_cache_size>{cache}</mark_cache_size>
-<index_mark_cache_size>{cache}</index_mark_cache_size>
-<primary_index_cache_size>{cache}</primary_index_cache_size>
-<uncompressed_cache_size>0</uncompressed_cache_size>
-<mmap_cache_size>16</mmap_cache_size>
-<compiled_expression_cache_size>{cache}</compiled_expression_cache_size>
-<background_pool_size>1</background_pool_size>
-<merge_tree>
-<max_compress_block_size>131072</max_compress_block_size>
-<min_bytes_for_wide_part>134217728</min_bytes_for_wide_part>
-<merge_max_block_size>2048</merge_max_block_size>
-<merge_max_block_size_bytes>1048576</merge_max_block_size_bytes>
-</merge_tree>
-<users_config>{users}</users_config>
-</clickhouse>
-"""
-
-# Tables live in the store only: no files of the host, no other hosts.
-_USERS = """<clickhouse>
-<profiles><default>
-<max_memory_usage>{query}</max_memory_usage>
-<max_bytes_before_external_group_by>{spill}</max_bytes_before_external_group_by>
-<max_bytes_before_external_sort>{spill}</max_bytes_before_external_sort>
-<max_execution_time>{seconds}</max_execution_time>
-<max_result_bytes>{result}</max_result_bytes>
-<result_overflow_mode>throw</result_overflow_mode>
-<max_threads>2</max_threads>
-<max_read_buffer_size>131072</max_read_buffer_size>
-<max_compress_block_size>131072</max_compress_block_size>
-<max_insert_threads>1</max_insert_threads>
-<join_algorithm>auto</join_algorithm>
-<date_time_input_format>best_effort</date_time_input_format>
-</default></profiles>
-<quotas><default/></quotas>
-<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
-<grants><query>GRANT ALL ON *.*</query><query>REVOKE FILE, URL, REMOTE, S3, HDFS, AZURE, MYSQL, POSTGRES, SQLITE,
-ODBC, JDBC, MONGO, REDIS, HIVE, KAFKA, NATS, RABBITMQ ON *.*</query></grants></default></users>
-</clickhouse>
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the engine: MiB for all queries together and for one, seconds for one, bytes of one spooled result."""
-
-    server_mib: int = 320
-    query_mib: int = 200
-    cache_mib: int = 16
-    query_seconds: int = 60
-    result_bytes: int = 2 << 30
 
 
 class Database:
@@ -107,6 +53,23 @@ class Database:
             run(connection, f"USE `{database.replace('`', '')}`")
         return connection
 
+    def connect_analyst(self, tenant: str, settings: Mapping[str, str]) -> Connection:
+        """A fresh connection that reads one tenant's rows and can never do more; the caller closes it.
+
+        Args:
+            tenant: whose rows.
+            settings: of the query; made before everything is locked.
+        """
+        connection = self.connect("nameward")
+        try:
+            apply_settings(connection, {**settings, "output_format_write_statistics": "0"})
+            run(connection, "SET ROLE analyst")
+            apply_settings(connection, {"log_comment": ANALYST + tenant, "readonly": "1"})
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def close(self) -> None:
         """Close the database; open connections keep it alive until they are closed too."""
         if self._anchor is not None:
@@ -115,19 +78,11 @@ class Database:
 
     def _write_config(self) -> Path:
         config, users = self.path / "config.xml", self.path / "users.xml"
-        cache, limits = self.limits.cache_mib * _MIB, self.limits
         try:
             shutil.rmtree(self.path / "spool", ignore_errors=True)
             (self.path / "spool").mkdir(parents=True)
-            config.write_text(_CONFIG.format(server=limits.server_mib * _MIB, cache=cache, users=escape(str(users))))
-            users.write_text(
-                _USERS.format(
-                    query=limits.query_mib * _MIB,
-                    spill=limits.query_mib * _MIB // 3,
-                    seconds=limits.query_seconds,
-                    result=limits.result_bytes,
-                )
-            )
+            config.write_text(config_text(self.limits, users))
+            users.write_text(users_text(self.limits))
         except OSError as error:
             raise AwayError(f"{self.path}: cannot use the store's directory: {error.strerror}") from error
         return config

@@ -8,26 +8,33 @@ threads: a pool for reading and another for inserts, so that analysts never stan
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
 from chdb.state.sqlitelike import Connection
 
 from streams.warehouse import WarehouseError, refusal
+from streams.warehouse.accounts import Doorkeeper
+from streams.warehouse.analysts import analyst, discreet, restricted
 from streams.warehouse.embedded import Database, apply_settings, run
 from streams.warehouse.http_body import Body
 from streams.warehouse.http_request import (
     GET_IS_READONLY,
+    OPERATORS,
     READONLY,
     Ask,
     RequestError,
+    credentials,
     error_text,
     read_ask,
     status_of,
+    stranger,
 )
 from streams.warehouse.insertion import insert
 from streams.warehouse.sessions import Sessions
@@ -73,6 +80,8 @@ class HttpInterface:
         self._sessions = Sessions(database)
         self._readers = ThreadPoolExecutor(_READERS, "read")
         self._writers = ThreadPoolExecutor(_WRITERS, "write")
+        self._door = ThreadPoolExecutor(1, "door")
+        self._doorkeeper = Doorkeeper(database.path)
 
     def application(self) -> web.Application:
         """The aiohttp application; run it with ``auto_decompress=False``, bodies are unpacked here."""
@@ -84,13 +93,13 @@ class HttpInterface:
 
     def close(self) -> None:
         """Stop the threads; queries that run are waited for."""
-        for pool in (self._readers, self._writers):
+        for pool in (self._readers, self._writers, self._door):
             pool.shutdown(cancel_futures=True)
         self._sessions.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            ask = read_ask(request)
+            ask = replace(read_ask(request), tenant=await self._tenant(request))
         except RequestError as error:
             return self._refusal(str(error), error.code, "", error.status)
         try:
@@ -100,6 +109,24 @@ class HttpInterface:
         except WarehouseError as error:
             return self._refusal(str(error), error.code, ask.query_id)
 
+    async def _tenant(self, request: web.Request) -> str:
+        """Whom the request comes from: an analyst's tenant, or nothing for the operator.
+
+        Raises:
+            RequestError: an unknown user, a wrong password, an operator on another machine.
+        """
+        user, password = credentials(request)
+        if user in OPERATORS:
+            if not ipaddress.ip_address(request.remote or "::").is_loopback:
+                raise stranger(user or "default")
+            return ""
+        tenant = await asyncio.get_running_loop().run_in_executor(
+            self._door, self._doorkeeper.tenant_of, user, password
+        )
+        if tenant is None:
+            raise stranger(user)
+        return tenant
+
     async def _answer(self, request: web.Request, ask: Ask) -> web.StreamResponse:
         body = Body(request)
         text = ask.query + await body.head(None if not ask.query else 0)
@@ -108,11 +135,16 @@ class HttpInterface:
         statement = parse(text)
         if statement.data is None and not body.complete:
             statement = parse(text + await body.rest())
+        if ask.tenant:
+            return await self._read(request, restricted(ask), statement)
         if statement.data is not None:
             summary = await insert(self._sessions, self._writers, ask, statement, body)
             return web.Response(headers=self._headers(ask, summary))
         if ask.readonly and not statement.reads and statement.verb not in {"SET", "USE"}:
             raise refusal(GET_IS_READONLY, READONLY)
+        return await self._read(request, ask, statement)
+
+    async def _read(self, request: web.Request, ask: Ask, statement: Statement) -> web.StreamResponse:
         started = time.perf_counter()
         spool = self._database.path / "spool" / f"{id(request):x}-{time.monotonic_ns():x}"
         try:
@@ -124,6 +156,10 @@ class HttpInterface:
 
     def _run(self, ask: Ask, statement: Statement, spool: Path) -> dict[str, str]:
         """In a thread: run the statement, leave its result in the spool file."""
+        if ask.tenant:
+            with analyst(self._database, ask, statement) as connection:
+                summary = discreet(self._execute(connection, ask, statement, spool))
+            return {**summary, _SIZE: str(spool.stat().st_size if spool.exists() else 0)}
         with self._sessions.connection(ask) as connection:
             apply_settings(connection, ask.settings)
             if ask.readonly and not ask.session:  # a session's connection could never be written with again

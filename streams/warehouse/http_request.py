@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-_USERS = frozenset({"", "default", "nameward"})
+OPERATORS = frozenset({"", "default", "nameward"})
+"""Names of the user without a password, who may do everything and must be on this machine."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _ENCODINGS = ("zstd", "lz4", "br", "gzip", "deflate")
 
@@ -95,6 +97,7 @@ class Ask:
         readonly: GET and HEAD may only read.
         settings: of the query. parameters: values of ``{name:Type}``.
         session: id, empty for none; it ends after session_seconds without use.
+        tenant: of an analyst, who sees nothing else; empty for the operator.
     """
 
     query: bytes
@@ -107,17 +110,17 @@ class Ask:
     parameters: dict[str, str]
     session: str
     session_seconds: int
+    tenant: str = ""
 
 
 def read_ask(request: web.Request) -> Ask:
     """Read a request.
 
     Raises:
-        RequestError: an unknown user, a browser page of somewhere else, a parameter that makes no sense here.
+        RequestError: a browser page of somewhere else, a parameter that makes no sense here.
     """
     query, headers = request.query, request.headers
     _check_origin(headers.get("Origin", ""))
-    _check_user(request)
     if query.get("compress", "0") not in {"0", ""} or query.get("decompress", "0") not in {"0", ""}:
         raise RequestError(
             "Code: 48. DB::Exception: compress=1 and decompress=1 (native blocks) are not served here: ask with"
@@ -172,22 +175,32 @@ def _check_protocol(version: str, name: str) -> None:
         )
 
 
-def _check_user(request: web.Request) -> None:
+def credentials(request: web.Request) -> tuple[str, str]:
+    """User and password: HTTP basic authentication, ClickHouse's own headers, or parameters.
+
+    Raises:
+        RequestError: on an Authorization header that is none.
+    """
     user = request.headers.get("X-ClickHouse-User") or request.query.get("user", "")
-    kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    password = request.headers.get("X-ClickHouse-Key") or request.query.get("password", "")
+    kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() == "basic":
         try:
-            user = base64.b64decode(credentials, validate=True).decode().partition(":")[0]
+            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise RequestError(
                 "Code: 194. DB::Exception: Invalid HTTP Basic credentials. (REQUIRED_PASSWORD)", 194
             ) from None
-    if user not in _USERS:
-        raise RequestError(
-            f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user"
-            " with such name. (AUTHENTICATION_FAILED)",
-            516,
-        )
+    return user, password
+
+
+def stranger(user: str) -> RequestError:
+    """Of an unknown user or a wrong password; which of them is not told."""
+    return RequestError(
+        f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user"
+        " with such name. (AUTHENTICATION_FAILED)",
+        516,
+    )
 
 
 def _check_origin(origin: str) -> None:

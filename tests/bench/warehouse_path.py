@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from streams.warehouse.embedded import Database, Embedded, Limits
+from streams.warehouse.embedded import Database, Embedded
+from streams.warehouse.engine_config import Limits
 from streams.warehouse.migrations import migrate
 from streams.warehouse.server import Server
 from tests.bench.results import Table, median, thousands

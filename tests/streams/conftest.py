@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.warehouse.embedded import Database, Embedded, Limits
+from streams.warehouse.embedded import Database, Embedded
+from streams.warehouse.engine_config import Limits
 from streams.warehouse.migrations import migrate
 from tests.streams.store import Store, running
 
