@@ -57,11 +57,29 @@ class RebindingSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class PolicyProbingSpec(DetectorSpec, frozen=True, kw_only=True):
-    """A client walking through what it may not see."""
+    """A client walking through what it may not see.
+
+    z: deviations above what the client usually does; hidden: different hidden or denied names of internal zones within
+    10 minutes; denied: different denied names of other zones; retries: denials of a few names, over and over.
+    """
+
+    z: Annotated[float, Meta(ge=1, le=100)] = 6.0
+    hidden: Count = 20
+    denied: Count = 100
+    retries: Count = 1200
 
 
 class PolicyShiftSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Verdicts that changed with a version of the policy."""
+    """Verdicts that changed with a version of the policy.
+
+    floor: how far a verdict's share of the queries must move; medium: from where on that is of medium severity;
+    z: deviations; audit_share: share of queries a rule in audit mode would have denied that is worth telling.
+    """
+
+    floor: Share = 0.1
+    medium: Share = 0.25
+    z: Annotated[float, Meta(ge=1, le=100)] = 5.0
+    audit_share: Share = 0.05
 
 
 class ServiceTroubleSpec(DetectorSpec, frozen=True, kw_only=True):

@@ -23,6 +23,9 @@ SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".pri
 Not .test, .example, .invalid: names there are not resolved by habit.
 """
 
+_FEW = 64
+"""Names up to which a look at each is cheaper than a pass over all of them for every zone."""
+
 _TOPS = frozenset(
     {
         "com",
@@ -78,7 +81,11 @@ def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
     codes, place = np.unique(rows.codes("qname"), return_inverse=True)
     names = rows.batch.values("qname").take(pa.array(codes))
     found = np.full(len(codes), -1, np.int64)
-    if len(codes):
+    if len(codes) <= _FEW:
+        for at, name in enumerate(names.to_pylist()):
+            if name.endswith(zones):
+                found[at] = next(index for index, zone in enumerate(zones) if name.endswith(zone))
+    else:
         for index in range(len(zones) - 1, -1, -1):
             found[pc.ends_with(names, zones[index]).to_numpy(zero_copy_only=False)] = index
     return found[place]

@@ -5,5 +5,7 @@ from __future__ import annotations
 from streams.detectors.finding import Detector
 from streams.detectors.heavy_hitters import HeavyHitters
 from streams.detectors.nxdomain_storm import NxdomainStorm
+from streams.detectors.policy_probing import PolicyProbing
+from streams.detectors.policy_shift import PolicyShift
 
-DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm)
+DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm, PolicyProbing, PolicyShift)
