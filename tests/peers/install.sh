@@ -23,6 +23,7 @@ need curl curl
 need clickhouse-server clickhouse-server
 need java default-jre-headless
 need mvn maven
+need prometheus prometheus
 need taskset util-linux
 
 [ -n "$missing" ] || exit 0
