@@ -43,6 +43,7 @@ from streams.warehouse.statements import Statement, StatementError, parse, quote
 _READERS, _WRITERS = 4, 2
 _CHUNK = 1 << 20
 _SIZE = "spooled"
+_GONE = 499  # told to nobody: the client went away before its request or its answer was whole
 _CONTENT_TYPES = {
     "json": "application/json; charset=UTF-8",
     "jsoncompact": "application/json; charset=UTF-8",
@@ -108,6 +109,8 @@ class HttpInterface:
             return self._refusal(str(error), 62 if "SYNTAX" in str(error) else 1, ask.query_id)
         except WarehouseError as error:
             return self._refusal(str(error), error.code, ask.query_id)
+        except ConnectionError:
+            return web.Response(status=_GONE)
 
     async def _tenant(self, request: web.Request) -> str:
         """Whom the request comes from: an analyst's tenant, or nothing for the operator.

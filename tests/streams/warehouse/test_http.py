@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import socket
 import threading
 import time
 import uuid
@@ -241,6 +242,16 @@ def test_a_session_keeps_what_was_set(store: Store) -> None:
     assert ask(store, "INSERT INTO mine VALUES (6)", session_id=session, max_block_size="99")[0] == 200
     assert ask(store, "SELECT count(), getSetting('max_block_size') FROM mine", session_id=session)[2] == b"2\t777\n"
     assert ask(store, "SELECT * FROM mine")[0] == 404
+
+
+def test_a_client_that_dies_amid_its_rows_leaves_nothing(store: Store, table: str) -> None:
+    """No row and no traceback; as when the sink is killed."""
+    with socket.create_connection(("127.0.0.1", store.port)) as client:
+        query = urlencode({"query": f"INSERT INTO {table} FORMAT TSV"})
+        client.sendall(f"POST /?{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n1\ta\n".encode())
+        assert ask(store, "SELECT 1")[0] == 200  # by now the other is being read
+    assert ask(store, f"SELECT count() FROM {table}")[2] == b"0\n"
+    assert "Traceback" not in (store.directory / "store.log").read_text()
 
 
 def test_a_heavy_query_freezes_neither_pings_nor_inserts(store: Store, table: str) -> None:
