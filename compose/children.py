@@ -102,6 +102,12 @@ def _stream(layout: Layout, name: str) -> Child:
     return Child(Command(name, arguments, _FRUGAL, stop_within=10.0), ready_within=60.0)
 
 
+def delivery_child(layout: Layout, settings: Path) -> Child:
+    """What delivers alerts; its settings are the operator's own file, and the broker is the stack's."""
+    arguments = (*_module("streams", settings, "delivery"), "--kafka", str(layout.kafka))
+    return Child(Command("delivery", arguments, _FRUGAL, stop_within=5.0), ready_within=60.0)
+
+
 def _module(module: str, settings: Path, *before: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *before, "--config", str(settings))
 

@@ -44,6 +44,7 @@ class Layout:
     embedded_broker: bool = True
     broker_mb: int = 350
     demo: bool = field(default=True)
+    delivery: Path | None = None
 
     @property
     def run(self) -> Path:

@@ -25,6 +25,7 @@ from compose.supervisor import Supervisor
 from schemas.documents import Document
 
 _STREAMS = ("analytics", "sink")
+_DELIVERY = "delivery"
 _DRAIN_WITHIN_S = 5.0
 _TEND_EVERY_S = 30.0
 
@@ -95,6 +96,8 @@ class Stack:
                 layout
             ):  # their groups take seconds to form: meanwhile the rest starts
                 group.create_task(self._supervisor.start(child))
+            if layout.delivery:
+                group.create_task(self._supervisor.start(children.delivery_child(layout, layout.delivery)))
         self._stage = ""
 
     async def _start_resolvers(self) -> None:
@@ -223,7 +226,7 @@ class Stack:
         await self._supervisor.stop(*self._workers)
         if self._layout.embedded_broker:
             await self._drain()
-        await self._supervisor.stop(*_STREAMS)
+        await self._supervisor.stop(*_STREAMS, _DELIVERY)
         if self._following:
             self._following.cancel()
         await self._supervisor.stop("store")

@@ -63,6 +63,13 @@ _DEFAULT = Endpoints()
     metavar="MB",
     help="Renew the embedded broker, without losing events, when it holds more than this.",
 )
+@click.option(
+    "--delivery",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Deliver alerts, as these settings of `nameward streams delivery` say.",
+)
 @click.option("--until-ready", is_flag=True, help="End as soon as everything serves.")
 @click.option(
     "--for",
@@ -84,6 +91,7 @@ def command(
     documents: tuple[Path, ...],
     broker: str | None,
     broker_memory: int,
+    delivery: Path | None,
     until_ready: bool,
     seconds: float,
     quiet: bool,
@@ -102,5 +110,6 @@ def command(
         embedded_broker=broker is None,
         broker_mb=broker_memory,
         demo=not documents,
+        delivery=delivery,
     )
     asyncio.run(up(layout, Journal(quiet=quiet), documents, Ending(until_ready, seconds)))

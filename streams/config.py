@@ -18,11 +18,11 @@ class ConfigError(Exception):
     """Settings that cannot be used: one sentence with file, key path and what was expected."""
 
 
-class _Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    pass
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What is read from a YAML file; unknown keys are errors."""
 
 
-class StoreSettings(_Settings, frozen=True):
+class StoreSettings(Settings, frozen=True):
     """The embedded store: directory, HTTP address, memory of all queries and of one (MiB), longest query (seconds)."""
 
     path: str
@@ -33,7 +33,7 @@ class StoreSettings(_Settings, frozen=True):
     query_seconds: _Positive = 60
 
 
-class KafkaSettings(_Settings, frozen=True):
+class KafkaSettings(Settings, frozen=True):
     """The broker and how to speak with it.
 
     Args:
@@ -50,7 +50,7 @@ class KafkaSettings(_Settings, frozen=True):
     batch_bytes: _Positive = 16384
 
 
-class WorkerSettings(_Settings, frozen=True):
+class WorkerSettings(Settings, frozen=True):
     """A Faust worker, analytics or sink.
 
     Args:
@@ -80,7 +80,7 @@ class WorkerSettings(_Settings, frozen=True):
     log_level: str = "warning"
 
 
-_S = TypeVar("_S", bound=_Settings)
+_S = TypeVar("_S", bound=Settings)
 
 
 def load(path: Path, kind: type[_S]) -> _S:

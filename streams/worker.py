@@ -23,26 +23,6 @@ from streams.warehouse.connect import connect
 _LOG = logging.getLogger(__name__)
 _STOP_S = 8.0
 _GONE_S = 9.0
-_REPEAT_S = 30.0
-_KNOWN_LINES = 256
-
-
-class OnceInAWhile(logging.Filter):
-    """Lets the same line through once in 30 s; clients of an absent broker repeat themselves ten times a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is worth a line."""
-        line = record.getMessage()
-        if record.created - self._said.get(line, 0.0) < _REPEAT_S:
-            return False
-        if len(self._said) > _KNOWN_LINES:
-            self._said.clear()
-        self._said[line] = record.created
-        return True
 
 
 class WorkerError(Exception):

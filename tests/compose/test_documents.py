@@ -15,7 +15,9 @@ from compose.cli import COMMANDS, nameward
 from resolver.config import Settings
 from schemas.documents import read_documents
 from streams.config import WorkerSettings
+from streams.delivery.settings import DeliverySettings
 
+SETTINGS = {"# resolver.yaml": Settings, "# sink.yaml": WorkerSettings, "# delivery.yaml": DeliverySettings}
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md")]
 
@@ -37,19 +39,18 @@ def test_documents_exist(path: Path) -> None:
 def test_yaml_in_documents_is_valid_policy() -> None:
     """Every YAML block that has objects reads without an error."""
     for where, text in snippets("yaml"):
-        if "kind:" not in text:
-            continue  # settings, below
+        if text.split(",")[0] in SETTINGS:
+            continue  # below
         _, errors = read_documents(text, where)
         assert not errors, [str(error) for error in errors]
 
 
 def test_settings_in_documents_are_accepted() -> None:
-    """Every YAML block without objects begins with the comment `# resolver.yaml` or `# sink.yaml` and is such settings."""
-    kinds = {"# resolver.yaml": Settings, "# sink.yaml": WorkerSettings}
-    blocks = [text for _, text in snippets("yaml") if "kind:" not in text]
-    assert blocks
-    for text in blocks:
-        msgspec.convert(yaml.safe_load(text), kinds[text.split(",")[0]])
+    """Every YAML block that begins with a comment as in SETTINGS is such settings."""
+    blocks = [(text.split(",")[0], text) for _, text in snippets("yaml") if text.split(",")[0] in SETTINGS]
+    assert {name for name, _ in blocks} == SETTINGS.keys()
+    for name, text in blocks:
+        msgspec.convert(yaml.safe_load(text), SETTINGS[name])
 
 
 def test_commands_in_documents_exist() -> None:
