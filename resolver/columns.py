@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -198,12 +199,18 @@ def _text(values: Sequence[str], slots: Numbers) -> pa.Array:
     """Dictionary array whose entry i is ``values[slots[i]]``."""
     distinct = list(dict.fromkeys(values))
     if len(distinct) == 1:
-        of_event = np.zeros(len(slots), np.int32)
+        of_event, strings = np.zeros(len(slots), np.int32), _one_string(distinct[0])
     else:
+        strings = _strings(distinct)
         code = {value: number for number, value in enumerate(distinct)}
         of_event = np.fromiter(map(code.__getitem__, values), np.int32, len(values))[slots]
     indices = pa.Array.from_buffers(_INDEX, len(slots), [None, pa.py_buffer(of_event)])
-    return pa.DictionaryArray.from_arrays(indices, _strings(distinct), safe=False)
+    return pa.DictionaryArray.from_arrays(indices, strings, safe=False)
+
+
+@lru_cache(maxsize=256)  # most columns of most batches hold one value
+def _one_string(value: str) -> pa.Array:
+    return _strings([value])
 
 
 def _text_column(name: str, _kind: pa.DataType, rows: Rows) -> pa.Array:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from resolver.policy.steps import Steps
 
 T = TypeVar("T")
-_TURN = 0.0002
+_TURN = 0.0001
 """Seconds until queries have their turn; a slice that was begun is done."""
 
 

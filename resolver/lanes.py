@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -76,9 +77,13 @@ def encode(header: BatchHeader, rows: Rows) -> Generator[None, None, Batch]:
 
 def encode_counters(header: BatchHeader) -> bytes:
     """A message without rows that carries a header's counters."""
+    return encode_batch(header, _no_rows(), compression=None)
+
+
+@cache
+def _no_rows() -> pa.RecordBatch:
     nothing = np.zeros(0, np.int64)
-    none = columns(Rows([], nothing, nothing, nothing, nothing), source="", epoch=0, partition=0, first_sequence=0)
-    return encode_batch(header, none, compression=None)
+    return columns(Rows([], nothing, nothing, nothing, nothing), source="", epoch=0, partition=0, first_sequence=0)
 
 
 def halves(batch: Batch) -> list[Batch]:

@@ -158,6 +158,7 @@ class Publisher:
                     break
             if self._partitions:
                 self._collect()
+                await asyncio.sleep(0)
                 await self._route()
             elif len(self.buffer) >= self.limits.batch_events:
                 self._collect()
