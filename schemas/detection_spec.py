@@ -45,7 +45,16 @@ class BeaconingSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class NewlyObservedSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Names this tenant never asked before."""
+    """Names this tenant never asked before.
+
+    learning_hours: how long a tenant is watched before anything is called new; new_hours: how long a name is new;
+    burst: new names of one client within 10 minutes that are worth an alert; z: deviations above what it usually meets.
+    """
+
+    learning_hours: Annotated[float, Meta(ge=0, le=720)] = 6.0
+    new_hours: Annotated[float, Meta(gt=0, le=720)] = 24.0
+    burst: Count = 100
+    z: Annotated[float, Meta(ge=1, le=100)] = 6.0
 
 
 class FastFluxSpec(DetectorSpec, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ How to keep the state (one table, keys ``(tenant, part)``, bytes values):
 - ``to_bytes``/``from_bytes`` hold everything in one value; fine for tests and small tenants, not per batch.
 
 A replayed row is skipped (its sequence is not above the high-water), so a batch may be given any number of times.
-Small batches of many tenants are cheaper when several records are concatenated before they are split.
 """
 
 from __future__ import annotations
@@ -102,6 +101,8 @@ class TenantState:
             for detector in self._active():
                 for finding in detector.update(rows, scene):
                     self._desk.report(finding, self.settings.feedback, now, found)
+                if (first := detector.first_asked()) is not None:
+                    self._telemetry.count_new(first)
         self._settle(self._clock, now, found)
         return found
 
@@ -226,6 +227,7 @@ class TenantState:
         alerts: Iterable[Alert] = (),
         overlay: Overlay | None = None,
         baselines: Mapping[str, float] | None = None,
+        asked: tuple[list[str], float] | None = None,
         now: float,
     ) -> Findings:
         """Reload what a durable memory knows into a fresh state; the overlay is told again.
@@ -234,17 +236,17 @@ class TenantState:
             alerts: the last word of each alert; open ones go on, closed ones keep counting their revisions.
             overlay: the tenant's last overlay.
             baselines: values of baselines().
+            asked: registered domains the tenant has asked, and since when.
             now: processing time; entries that expired meanwhile are gone.
         """
         found = Findings()
         self._changed = True
         self._desk.resume(alerts, overlay, self.settings.feedback, now, found)
         for name, detector in self._detectors.items():
-            values = {
-                key.removeprefix(f"{name}/"): value
-                for key, value in (baselines or {}).items()
-                if key.startswith(f"{name}/")
-            }
+            start = f"{name}/"
+            values = {key[len(start) :]: value for key, value in (baselines or {}).items() if key.startswith(start)}
             if values:
                 detector.relearn(values)
+            if asked is not None:
+                detector.seed(*asked)
         return found

@@ -70,9 +70,7 @@ class OverlayBook:
             tenant=self.tenant, revision=self.revision, entries=entries, changed=self._changed, ended=tuple(self._ended)
         )
 
-    def consider(
-        self, alert: Alert, feedback: Feedback, now: float, common: frozenset[str] = frozenset()
-    ) -> Verdict:
+    def consider(self, alert: Alert, feedback: Feedback, now: float, common: frozenset[str] = frozenset()) -> Verdict:
         """Add or renew the entry an alert suggests, a step further where it has lasted; `common` domains stay."""
         if alert.suggested is None:
             return Verdict("none: the finding suggests no entry")

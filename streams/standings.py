@@ -21,9 +21,7 @@ class Standings:
         self.tenant = tenant
         self._told: dict[str, tuple[str, float]] = {}
 
-    def due(
-        self, detectors: Iterable[Detector], detection: Detection, clock: float, now: float
-    ) -> list[ContextSignal]:
+    def due(self, detectors: Iterable[Detector], detection: Detection, clock: float, now: float) -> list[ContextSignal]:
         """Signals of kind ``detector``, value off, learning or active: on a change and every EVERY seconds."""
         signals = []
         for detector in detectors:

@@ -89,4 +89,3 @@ class Upstreams:
         if told is not None and float(told.value) / STEADY <= median <= float(told.value) * STEADY:
             return told.value
         return f"{median:.1f}" if doings.asked > doings.failed else ""
-

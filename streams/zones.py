@@ -93,9 +93,7 @@ def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
 
 def is_own(domain: str, internal: tuple[str, ...]) -> bool:
     """Whether a domain lies in the tenant's own zones."""
-    return any(f".{domain}".endswith(zone) for zone in SPECIAL_USE) or any(
-        matches(pattern, domain) for pattern in internal
-    )
+    return f".{domain}".endswith(SPECIAL_USE) or any(matches(pattern, domain) for pattern in internal)
 
 
 def is_expansion(qname: str, domain: str) -> bool:

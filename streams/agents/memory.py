@@ -25,7 +25,10 @@ async def recall(warehouse: Warehouse) -> Learnt:
 
 def _recall(warehouse: Warehouse) -> Learnt:
     return Learnt(
-        alerts=learnt.alerts(warehouse), overlays=learnt.overlays(warehouse), baselines=learnt.baselines(warehouse)
+        alerts=learnt.alerts(warehouse),
+        overlays=learnt.overlays(warehouse),
+        baselines=learnt.baselines(warehouse),
+        asked=learnt.asked(warehouse),
     )
 
 

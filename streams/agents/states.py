@@ -23,16 +23,20 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What a durable memory knows of all tenants; used for those whose state is empty."""
+    """What a durable memory knows of all tenants; used for those whose state is empty.
+
+    asked: registered domains each tenant has asked, and since when (Unix seconds).
+    """
 
     alerts: Mapping[str, list[Alert]] = field(default_factory=dict)
     overlays: Mapping[str, Overlay] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    asked: Mapping[str, tuple[list[str], float]] = field(default_factory=dict)
 
     @property
     def tenants(self) -> set[str]:
         """Tenants it knows anything of."""
-        return {*self.alerts, *self.overlays, *self.baselines}
+        return {*self.alerts, *self.overlays, *self.baselines, *self.asked}
 
 
 class States:
@@ -156,6 +160,7 @@ class States:
                 alerts=self.learnt.alerts.get(tenant, ()),
                 overlay=self.learnt.overlays.get(tenant),
                 baselines=self.learnt.baselines.get(tenant),
+                asked=self.learnt.asked.get(tenant),
                 now=now,
             )
             self._told.append(told)

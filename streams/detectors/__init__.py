@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from streams.detectors.finding import Detector
 from streams.detectors.heavy_hitters import HeavyHitters
+from streams.detectors.newly_observed import NewlyObserved
 from streams.detectors.nxdomain_storm import NxdomainStorm
 from streams.detectors.policy_probing import PolicyProbing
 from streams.detectors.policy_shift import PolicyShift
 
-DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm, PolicyProbing, PolicyShift)
+DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm, NewlyObserved, PolicyProbing, PolicyShift)

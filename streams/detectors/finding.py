@@ -89,6 +89,14 @@ class Detector(ABC):
         del clock, now
         return []
 
+    def first_asked(self) -> TenantRows | None:
+        """Rows of the last update that asked a name for the first time, one row a name; None where nobody looks."""
+        return None
+
+    def seed(self, domains: list[str], since: float) -> None:
+        """Registered domains the tenant is known to have asked, the first of them at `since` (Unix seconds)."""
+        del domains, since
+
     def forget(self, subject: str) -> None:
         """Judge a subject anew: the policy entry it caused has expired, or a person closed its alert."""
         del subject

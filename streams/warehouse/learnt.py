@@ -18,6 +18,10 @@ from streams.warehouse import Warehouse
 _OBJECTS = """SELECT key, body FROM nameward.policy_objects FINAL WHERE NOT deleted ORDER BY key"""
 _OVERLAYS = """SELECT body FROM nameward.overlays FINAL ORDER BY version DESC LIMIT 1 BY tenant"""
 _ALERTS = """SELECT body FROM nameward.alerts_now WHERE changed > now() - INTERVAL 30 DAY ORDER BY tenant, id"""
+_ASKED = """
+SELECT tenant, registered_domain, toUnixTimestamp(min(first_time)) AS since FROM nameward.first_seen
+GROUP BY tenant, registered_domain ORDER BY max(last_time) DESC LIMIT 20000 BY tenant LIMIT 500000
+"""
 _BASELINES = """SELECT tenant, name, value FROM nameward.baselines FINAL"""
 
 
@@ -60,6 +64,16 @@ def baselines(warehouse: Warehouse) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for tenant, name, value in warehouse.query(_BASELINES):
         found.setdefault(str(tenant), {})[str(name)] = float(value)
+    return found
+
+
+def asked(warehouse: Warehouse) -> dict[str, tuple[list[str], float]]:
+    """Registered domains each tenant has asked, those asked last first and so many at most; since when."""
+    found: dict[str, tuple[list[str], float]] = {}
+    for tenant, domain, since in warehouse.query(_ASKED):
+        domains, first = found.get(str(tenant), ([], float(since)))
+        domains.append(str(domain))
+        found[str(tenant)] = domains, min(first, float(since))
     return found
 
 

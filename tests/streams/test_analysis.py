@@ -255,3 +255,21 @@ def test_messages_carry_utc_times() -> None:
     """Every time in an alert is aware and in UTC."""
     (alert,) = TenantState("acme").update(tunnel(START, 0), START + 1).alerts
     assert {value.tzinfo for value in msgspec.structs.asdict(alert).values() if isinstance(value, datetime)} == {UTC}
+
+
+def test_names_asked_for_the_first_time_are_counted_in_telemetry() -> None:
+    """Once each, in the window and for the workload of their first query."""
+    state = TenantState("acme")
+    events = [event(START + i, f"www.n{i % 3}.example", i, workload="web" if i % 3 else "") for i in range(9)]
+    state.update(batch(events), START + 9)
+    told = [item for item in state.tick(START + 30).telemetry if item.window_seconds == 10]
+    assert {item.workload: item.newly_observed for item in told} == {"": 3, "web": 2}
+    assert [item.newly_observed for item in state.update(batch([event(START + 31, "a.n1.example", 9)]), START + 31).telemetry] == []
+
+
+def test_a_state_restored_from_what_was_asked_tells_what_is_new() -> None:
+    """The warehouse's first-seen names spare a fresh state its learning."""
+    state = TenantState("acme")
+    state.restore(asked=(["known.example"], START - 10**6), now=START)
+    found = state.update(batch([event(START, "www.known.example", 0), event(START, "www.fresh.example", 1)]), START)
+    assert [item.subject for item in found.signals if item.kind == "newly_observed"] == ["fresh.example"]

@@ -7,12 +7,15 @@ from importlib.resources import files
 
 import msgspec
 
+from schemas.batches import BatchHeader
 from schemas.signals import Alert, encode_signal
 from schemas.topics import ALERTS
 from streams.warehouse import learnt
 from streams.warehouse.embedded import Embedded
+from streams.warehouse.event_store import EventStore
 from streams.warehouse.signal_rows import Record
 from streams.warehouse.signal_tables import SIGNAL_TABLES
+from tests.streams.events import batch, event
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -51,3 +54,16 @@ def test_nothing_learnt_is_nothing_found(embedded: Embedded) -> None:
     learnt.save_baselines(embedded, {}, NOW)
     found = (learnt.objects(embedded), learnt.overlays(embedded), learnt.alerts(embedded), learnt.baselines(embedded))
     assert found == ({}, {}, {}, {})
+    assert learnt.asked(embedded) == {}
+
+
+def test_what_each_tenant_has_asked_is_found_again(embedded: Embedded) -> None:
+    """Registered domains, those asked last first, and since when; nothing of other tenants."""
+    header = BatchHeader(source="r1", epoch=1, first_sequence=0, count=3, partition=0, offered=3, acknowledged=0)
+    asked = [("acme", "old.example.com", 0.0), ("acme", "new.example.net", 60.0), ("globex", "x.example.org", 30.0)]
+    events = [event(NOW.timestamp() + time, name, at, tenant=tenant) for at, (tenant, name, time) in enumerate(asked)]
+    EventStore(embedded).store([(header, batch(events))])
+    assert learnt.asked(embedded) == {
+        "acme": (["example.net", "example.com"], NOW.timestamp()),
+        "globex": (["example.org"], NOW.timestamp() + 30),
+    }
