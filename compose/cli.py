@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "signal": ("compose.signal_commands:signal", "Tell policy a fact that holds for a while; list those that hold."),
     "explain": ("compose.explain:command", "Tell why a client gets the answer it gets."),
     "schema": ("compose.schema:command", "Print the JSON Schema of policy objects."),
+    "import": ("compose.import_command:command", "Read captures and logs of others as a tenant's query events."),
     "tail": ("compose.tail:command", "Show query events as they happen."),
     "sql": ("compose.sql:command", "Ask the store in SQL."),
     "ledger": ("compose.ledger:command", "Account for every event: produced, dropped, stored, missing."),

@@ -34,7 +34,7 @@ FIELDS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("answers.type", pa.list_(pa.string()), "types of the records in the answer section"),
     ("answers.data", pa.list_(pa.string()), "their data in presentation format"),
     ("answers.ttl", pa.list_(pa.uint32()), "their TTLs in seconds, as sent"),
-    ("answer_source", _TEXT, "policy, virtual, discovery, cache, stale, upstream, limit, error or none"),
+    ("answer_source", _TEXT, "policy, virtual, discovery, cache, stale, upstream, limit, error, import or none"),
     ("upstream", _TEXT, "server asked, its URL with the port, as scheme://address:port/path#name; empty when none was"),
     ("latency_us", pa.uint32(), "microseconds from reading the query to handing over the answer"),
     ("upstream_latency_us", pa.uint32(), "microseconds of these spent waiting for upstream"),

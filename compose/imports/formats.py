@@ -40,18 +40,23 @@ FORMATS: dict[str, Reader] = {
 """format -> reader of a stream that holds it (stream, report, port of DNS servers)"""
 
 
+_BINARY = frozenset({"pcap", "pcapng", "dnstap"})
+
+
 class FormatError(ValueError):
     """An input that is of no format read here."""
 
 
 def plain(stream: BinaryIO) -> io.BufferedReader:
     """The stream, unpacked if it is compressed (gzip or Zstandard)."""
-    raw = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+    raw = cast(
+        "io.BufferedReader", stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    )
     head = raw.peek(_HEAD)
     if head.startswith(_GZIP):
         return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=raw)))
     if head.startswith(_ZSTD):
-        return io.BufferedReader(cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(raw)))
+        return io.BufferedReader(cast("io.RawIOBase", zstandard.ZstdDecompressor().stream_reader(raw, closefd=False)))
     return raw
 
 
@@ -89,10 +94,27 @@ def observe(stream: BinaryIO, report: Report, *, given: str = "auto", port: int 
     """
     try:
         opened = plain(stream)
-        head = opened.peek(_HEAD)
-        report.format = format_of(head) if given == "auto" else given
-        if report.format in {"pcap", "pcapng", "dnstap"} and format_of(head) != report.format:
-            raise FormatError(f"not {report.format}")
+        report.format = _format(opened, given)
         yield from FORMATS[report.format](opened, report, port)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError):
         report.spoiled(COMPRESSED, f"behind record {report.records}")
+
+
+def recognised(stream: BinaryIO, given: str = "auto") -> str:
+    """Format of an input; the stream's position is not kept.
+
+    Raises:
+        FormatError: as observe.
+    """
+    try:
+        return _format(plain(stream), given)
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise FormatError("compressed data that is damaged from the start") from error
+
+
+def _format(opened: io.BufferedReader, given: str) -> str:
+    head = opened.peek(_HEAD)
+    found = format_of(head) if given == "auto" else given
+    if found in _BINARY and format_of(head) != found:
+        raise FormatError(f"not {found}")
+    return found

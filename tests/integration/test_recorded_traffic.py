@@ -1,0 +1,45 @@
+"""Recorded traffic on a running stack: imported once, stored once, judged like live traffic."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.compose.imports.wire import START, asked, pcap
+from tests.integration.stack import Stack, eventually
+
+
+def nameward(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command against the stack."""
+    command = [sys.executable, "-m", "compose.cli", *arguments, "--directory", str(stack.directory)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+
+
+def imported(stack: Stack, path: Path, *options: str) -> dict[str, Any]:
+    """What `nameward import --json` tells of one file."""
+    done = nameward(stack, "import", "--json", "--tenant", "harbor", "--source", "capture", *options, str(path))
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    return dict(found)
+
+
+def test_a_capture_is_stored_once_and_judged(stack: Stack, tmp_path: Path) -> None:
+    """A tunnel in a capture is found as it would be live; importing it again changes nothing."""
+    path = tmp_path / "tunnel.pcap"
+    packets = [one for number in range(900) for one in asked(f"{number:040x}.tunnel.example", START + number / 10, ident=number)]
+    path.write_bytes(pcap(packets, 101))
+    refused = nameward(stack, "import", "--tenant", "harbor", "--source", "capture", str(path))
+    assert (refused.returncode, refused.stderr) == (1, "nameward: there is no tenant 'harbor': apply one, or make an empty one with --create-tenant\n")
+    first, again = imported(stack, path, "--create-tenant"), imported(stack, path)
+    assert (first["outcome"], first["events"], again["outcome"]) == ("stored", 900, "already imported")
+    assert first["epoch"] == again["epoch"]
+    rows = stack.sql("SELECT count() AS stored, uniqExact(sequence) AS numbers FROM nameward.query_events WHERE source = 'capture'")
+    assert [(int(row["stored"]), int(row["numbers"])) for row in rows] == [(900, 900)]
+    accounts = json.loads(nameward(stack, "ledger", "--json").stdout)
+    (account,) = [one for one in accounts if one["source"] == "capture"]
+    assert (account["produced"], account["stored"], account["missing"], account["closed"]) == (900, 900, 0, True)
+    question = "SELECT subject FROM nameward.alerts_now WHERE tenant = 'harbor' AND detector = 'heavy_hitters'"
+    assert eventually(lambda: stack.sql(question), within=30, what="the tunnel's alert") == [{"subject": "tunnel.example"}]
