@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -197,7 +198,9 @@ class Isolation(RuleBasedStateMachine):
                     self.worlds.compare(tenant, 10, name)
 
 
-TestIsolation = Isolation.TestCase
+# Hypothesis takes up to five minutes to make a failure small. Were it cut short in between, it would tell of its own
+# examples being flaky, and not of what failed.
+TestIsolation = pytest.mark.timeout(420)(Isolation.TestCase)
 TestIsolation.settings = settings(
     max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
