@@ -13,9 +13,10 @@ from compose.lazy import LazyGroup
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("compose.up:command", "Run the whole stack on this machine until Ctrl-C."),
     "resolver": ("compose.programs:resolver", "Run one resolver worker."),
-    "streams": ("compose.programs:streams", "Run one stream processor: analytics or sink."),
+    "streams": ("compose.programs:streams", "Run one stream processor: analytics, sink or delivery."),
     "policy": ("compose.policy_commands:policy", "Validate, diff, apply, get and delete policy objects."),
     "signal": ("compose.signal_commands:signal", "Tell policy a fact that holds for a while; list those that hold."),
+    "alerts": ("compose.alert_commands:alerts", "Look at alerts, mute and close them."),
     "explain": ("compose.explain:command", "Tell why a client gets the answer it gets."),
     "schema": ("compose.schema:command", "Print the JSON Schema of policy objects."),
     "import": ("compose.import_command:command", "Read captures and logs of others as a tenant's query events."),

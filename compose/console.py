@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _STYLES = {"note": "", "good": "green", "bad": "bold red", "dim": "dim"}
 
 
+def printable(text: str) -> str:
+    """Text of strangers, safe for a terminal: control characters are shown as escapes."""
+    return "".join(character if character.isprintable() else f"\\{ord(character):03d}" for character in text)
+
+
 class Journal:
     """Prints events and remembers the latest of them for the admin endpoint.
 

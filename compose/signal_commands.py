@@ -7,39 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
 from compose.failure import Failure
 from compose.options import directory_option, kafka_of, kafka_option
 from compose.signal_topic import publish, read_signals
+from compose.spans import Span
 from resolver.policy.signal_book import check_signal
 from schemas.signals import ContextSignal, encode_signal
 
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST_S = 86400
-"""The topic keeps a signal for a day; what lived longer would be forgotten by resolvers that start then."""
-
-
-class _Span(click.ParamType):
-    """A span of time such as 60s, 5m or 1h; a bare number is seconds."""
-
-    name = "span"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401 - click's signature
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value))
-        if found is None:
-            return self.fail(f"expected a span of time such as 60s, 5m or 1h, got {value!r}", param, ctx)
-        seconds = int(found[1]) * _SECONDS[found[2]]
-        if seconds > _LONGEST_S:
-            return self.fail(f"expected at most a day, which is how long the topic keeps it; got {value}", param, ctx)
-        return timedelta(seconds=seconds)
+_SPAN = Span(timedelta(days=1), "a day, which is how long the topic keeps it")
+"""What lived longer would be forgotten by resolvers that start then."""
 
 
 @click.group("signal")
@@ -53,7 +34,7 @@ def signal() -> None:
 @click.option("--subject", required=True, metavar="NAME|ADDR:PORT", help="What it is about.")
 @click.option("--value", required=True, help="health: up, degraded, down; latency: milliseconds.")
 @click.option(
-    "--for", "span", type=_Span(), default="60s", show_default=True, help="How long it holds; 0s takes it away."
+    "--for", "span", type=_SPAN, default="60s", show_default=True, help="How long it holds; 0s takes it away."
 )
 @click.option("--reason", default="", help="Why, for those who ask explain.")
 @click.option("--source", default=None, help="Who says so; you by default.")

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from compose.console import printable
 from compose.failure import Failure
 from compose.options import directory_option, kafka_of, kafka_option
 from compose.store import HINT
 from schemas.events import QueryEvent
+from schemas.ocsf import dns_activity
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -26,6 +28,13 @@ _COLOURS = {"deny": "red", "redirect": "yellow", "allow": "green"}
 @click.command("tail")
 @click.option("--tenant", default=None, help="Only this tenant's events; '' is the unknown clients.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["own", "ocsf"]),
+    default=None,
+    help="JSON lines: ours, or OCSF DNS Activity.",
+)
 @click.option("-n", "--count", type=click.IntRange(min=1), default=None, help="End after so many events.")
 @click.option("--from-start", is_flag=True, help="Begin with the oldest event the broker holds.")
 @directory_option
@@ -34,13 +43,14 @@ def command(
     *,
     tenant: str | None,
     as_json: bool,
+    form: str | None,
     count: int | None,
     from_start: bool,
     directory: Path,
     kafka: str | None,
 ) -> None:
     """Show query events as they happen, until Ctrl-C."""
-    show = _json if as_json else _line
+    show = _ocsf if form == "ocsf" else _json if as_json or form else _line
     try:
         asyncio.run(_run(kafka_of(directory, kafka), tenant, count, show, from_start=from_start))
     except KeyboardInterrupt:
@@ -123,6 +133,10 @@ def _json(event: QueryEvent) -> str:
     return msgspec.json.encode(event).decode()
 
 
+def _ocsf(event: QueryEvent) -> str:
+    return msgspec.json.encode(dns_activity(event)).decode()
+
+
 def _line(event: QueryEvent) -> str:
     clock = event.time.replace(tzinfo=UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
     who = f"{event.tenant or '?'}{'/' + event.workload if event.workload else ''}"
@@ -143,8 +157,3 @@ def _line(event: QueryEvent) -> str:
         )
         if part
     )
-
-
-def printable(text: str) -> str:
-    """Text of strangers, safe for a terminal: control characters are shown as escapes."""
-    return "".join(character if character.isprintable() else f"\\{ord(character):03d}" for character in text)

@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from compose import topics
+from compose.console import printable
 from compose.ports import Address
-from compose.tail import command, events, printable
+from compose.tail import command, events
 from schemas.batches import BatchHeader, columns_of, encode_batch
 from schemas.events import AnswerRecord, AuditVerdict, QueryEvent
 from schemas.topics import EVENTS
@@ -67,6 +68,14 @@ def test_json_is_one_object_a_line(kafka: Address, tmp_path: Path) -> None:
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
     assert [json.loads(line)["sequence"] for line in done.stdout.splitlines()] == [0, 1]
+
+
+def test_other_programs_get_ocsf(kafka: Address, tmp_path: Path) -> None:
+    """DNS Activity, a response."""
+    asyncio.run(publish(kafka, [event(0, "acme")]))
+    done = CliRunner().invoke(command, ["--format", "ocsf", "-n", "1", "--from-start", "--kafka", str(kafka), "--directory", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["type_uid"] == 400302
 
 
 def test_line_shows_who_what_and_why(kafka: Address, tmp_path: Path) -> None:
