@@ -92,11 +92,35 @@ class PolicyShiftSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class ServiceTroubleSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Upstream servers or answer sources that fail or slow down."""
+    """Upstream servers or answer sources that fail or slow down.
+
+    z: deviations above normal, for so many minutes in a row. failing: share of failures, and slow_ms: median in
+    milliseconds, below which nothing is told; factor: times as slow as usual. fewest: queries a minute that are judged.
+    """
+
+    z: Annotated[float, Meta(ge=1, le=100)] = 4.0
+    failing: Share = 0.1
+    slow_ms: Annotated[float, Meta(ge=0.1, le=60_000)] = 50.0
+    factor: Annotated[float, Meta(ge=1, le=1000)] = 3.0
+    fewest: Count = 20
+    minutes: Annotated[int, Meta(ge=1, le=60)] = 2
 
 
 class VolumeSpec(DetectorSpec, frozen=True, kw_only=True):
-    """More or fewer queries than this hour of the week usually has."""
+    """More or fewer queries than this hour of the week usually has.
+
+    z: deviations off normal. factor: times as many as usual, and floor: queries a minute more than usual, that a rise
+    needs for so many minutes in a row. busy: queries a minute that are usual where silence is told, after
+    silence_minutes. client_floor: queries a minute below which no client is told.
+    """
+
+    z: Annotated[float, Meta(ge=1, le=100)] = 4.0
+    factor: Annotated[float, Meta(ge=1, le=1000)] = 3.0
+    floor: Count = 600
+    minutes: Annotated[int, Meta(ge=1, le=60)] = 3
+    busy: Count = 60
+    silence_minutes: Annotated[int, Meta(ge=2, le=1440)] = 10
+    client_floor: Count = 600
 
 
 class Detection(Spec, frozen=True, kw_only=True, rename=str.lower):

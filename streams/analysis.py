@@ -25,11 +25,12 @@ from schemas.signals import Alert, AlertOrder, Overlay, OverlayEntry
 from streams.answerers import Answerers
 from streams.columns import TenantRows, split_by_tenant
 from streams.desk import Desk
-from streams.detectors import DETECTORS
-from streams.detectors.finding import Detector, Scene
+from streams.detectors.finding import Scene
 from streams.highwater import HighWater
+from streams.panel import Panel
 from streams.parts import Parts, pack, unpack
 from streams.popularity import Popularity
+from streams.seasonal import Prior
 from streams.standings import Standings
 from streams.telemetry import LATENESS, TelemetryWindows
 from streams.tenant import Findings, TenantSettings
@@ -51,8 +52,9 @@ class TenantState:
         self._changed = False
         self._seen = HighWater()
         self._telemetry = TelemetryWindows(tenant)
-        self._detectors: dict[str, Detector] = {detector.name: detector for detector in (kind() for kind in DETECTORS)}
+        self._panel = Panel()
         self._desk = Desk(tenant)
+        self.prior: Prior | None = None
         self._clock = 0.0
         self._busy_at: float | None = None
         self._standings = Standings(tenant)
@@ -71,8 +73,7 @@ class TenantState:
         """Take over people's orders about alerts: all there are."""
         self._changed, found = True, Findings()
         for alert in self._desk.obey(orders, now, found):
-            if detector := self._detectors.get(alert.detector):
-                detector.forget(alert.subject)
+            self._panel.forget(alert.detector, alert.subject)
         return found
 
     def update(
@@ -97,12 +98,10 @@ class TenantState:
             self._answerers.add(rows)
             self._popularity.add(rows)
             self._desk.common = self._popularity.common
-            scene = self._scene(self._clock)
-            for detector in self._active():
-                for finding in detector.update(rows, scene):
-                    self._desk.report(finding, self.settings.feedback, now, found)
-                if (first := detector.first_asked()) is not None:
-                    self._telemetry.count_new(first)
+            for finding in self._panel.update(rows, self._scene(self._clock)):
+                self._desk.report(finding, self.settings.feedback, now, found)
+            for first in self._panel.first_asked(self.settings.detection):
+                self._telemetry.count_new(first)
         self._settle(self._clock, now, found)
         return found
 
@@ -112,41 +111,37 @@ class TenantState:
         if self._busy_at is None:  # just loaded: a backlog may be on its way
             self._busy_at = now
         if self._clock and now - self._busy_at >= LATENESS and now > self._clock:
-            scene = self._scene(now)
-            for detector in self._active():
-                for finding in detector.tick(scene):
-                    self._desk.report(finding, self.settings.feedback, now, found)
-            self._settle(now, now, found)
+            self._settle(now, now, found, idle=True)
         else:
             self._settle(self._clock, now, found)
         return found
 
     def _scene(self, clock: float) -> Scene:
-        return Scene(self.tenant, clock, self.settings.internal, self.settings.detection)
-
-    def _active(self) -> list[Detector]:
-        """Detectors the operator did not switch off."""
         detection = self.settings.detection
-        return [detector for name, detector in self._detectors.items() if detection.of(name).enabled]
+        return Scene(self.tenant, clock, self.settings.internal, detection, self._answerers, self.prior)
 
-    def _settle(self, clock: float, now: float, found: Findings) -> None:
+    def _settle(self, clock: float, now: float, found: Findings, *, idle: bool = False) -> None:
         """Close windows and alerts by `clock`, expire entries by `now`, say how the detectors stand."""
-        found.telemetry.extend(self._telemetry.close(clock - LATENESS))
+        closed = self._telemetry.close(clock - LATENESS)
+        found.telemetry.extend(closed)
+        if closed or idle:
+            for finding in self._panel.judge(closed, self._scene(clock), idle=idle):
+                self._desk.report(finding, self.settings.feedback, now, found)
         gone = self._desk.settle(clock, now, found)
         for entry in gone:
             self._forget(entry)
         if self._clock:
-            found.signals.extend(self._standings.due(self._detectors.values(), self.settings.detection, clock, now))
+            detection, detectors = self.settings.detection, self._panel.detectors.values()
+            found.signals.extend(self._standings.due(detectors, detection, clock, now))
             found.signals.extend(self._upstreams.due(clock, now))
             found.signals.extend(self._popularity.due(now))
-            for detector in self._active():
-                found.signals.extend(detector.signals(clock, now))
+            found.signals.extend(self._panel.signals(detection, clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
 
     def _forget(self, entry: OverlayEntry) -> None:
         """An entry that was enforced ran out: only fresh evidence may block again."""
-        if entry.mode == "enforce" and (detector := self._detectors.get(entry.detector)):
-            detector.forget(entry.pattern.lstrip("*."))
+        if entry.mode == "enforce":
+            self._panel.forget(entry.detector, entry.pattern.lstrip("*."))
 
     def dirty(self) -> dict[str, bytes | None]:
         """Parts that changed since the last call, in the order to write them; None deletes a part."""
@@ -157,7 +152,7 @@ class TenantState:
             "clock": self._clock,
             "seen": self._seen.save(),
             "telemetry": self._telemetry.save(self._parts),
-            "detectors": {name: detector.save(self._parts) for name, detector in self._detectors.items()},
+            "detectors": self._panel.save(self._parts),
             **self._desk.save(),
         }
         self._popularity.save(self._parts)
@@ -186,9 +181,7 @@ class TenantState:
         self._seen.load(core["seen"])
         self._telemetry.load(core["telemetry"], values)
         self._popularity.load(values)
-        for name, rest in core["detectors"].items():
-            if name in self._detectors:
-                self._detectors[name].load(rest, values)
+        self._panel.load(core["detectors"], values)
         self._desk.load(core)
 
     def to_bytes(self) -> bytes:
@@ -210,16 +203,11 @@ class TenantState:
         self._changed = True
         self._telemetry.touch()
         self._popularity.touch()
-        for detector in self._detectors.values():
-            detector.touch()
+        self._panel.touch()
 
     def baselines(self) -> dict[str, float]:
         """What was learnt, as plain values for the warehouse (name -> number)."""
-        return {
-            f"{name}/{key}": value
-            for name, detector in self._detectors.items()
-            for key, value in detector.learnt().items()
-        }
+        return self._panel.learnt()
 
     def restore(
         self,
@@ -242,11 +230,7 @@ class TenantState:
         found = Findings()
         self._changed = True
         self._desk.resume(alerts, overlay, self.settings.feedback, now, found)
-        for name, detector in self._detectors.items():
-            start = f"{name}/"
-            values = {key[len(start) :]: value for key, value in (baselines or {}).items() if key.startswith(start)}
-            if values:
-                detector.relearn(values)
-            if asked is not None:
-                detector.seed(*asked)
+        self._panel.relearn(baselines or {})
+        if asked is not None:
+            self._panel.seed(*asked)
         return found

@@ -12,6 +12,8 @@ from statistics import median
 
 ALPHA = 0.05
 WARM = 5
+NORMAL = 1.2533
+"""Standard deviation of a normal distribution by its mean absolute deviation."""
 
 
 @dataclass(slots=True)
@@ -50,3 +52,29 @@ class Baseline:
     def limit(self, z: float) -> float:
         """The value that lies z deviations above the mean."""
         return self.mean + z * sqrt(max(self.variance, self.mean, 1.0))
+
+
+@dataclass(slots=True)
+class Level:
+    """Level of one value a minute and the mean size of its deviations, both EWMA.
+
+    Steps are clipped to three deviations once it is warm (Huber), so that a burst teaches little.
+    """
+
+    mean: float = 0.0
+    deviation: float = 0.0
+    minutes: int = 0
+
+    def learn(self, value: float, least: float) -> None:
+        """Take in one more quiet minute; least: deviation that is always granted."""
+        rate, step = max(1 / (self.minutes + 1), ALPHA), value - self.mean
+        if self.minutes >= WARM:
+            most = 3 * max(NORMAL * self.deviation, least)
+            step = min(max(step, -most), most)
+        self.mean += rate * step
+        self.deviation += rate * (abs(step) - self.deviation) if self.minutes else 0.0
+        self.minutes += 1
+
+    def z(self, value: float, least: float) -> float:
+        """How many deviations the value lies above the level, deviations of at least this."""
+        return (value - self.mean) / max(NORMAL * self.deviation, least)

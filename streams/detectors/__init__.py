@@ -8,5 +8,15 @@ from streams.detectors.newly_observed import NewlyObserved
 from streams.detectors.nxdomain_storm import NxdomainStorm
 from streams.detectors.policy_probing import PolicyProbing
 from streams.detectors.policy_shift import PolicyShift
+from streams.detectors.service_trouble import ServiceTrouble
+from streams.detectors.volume import Volume
 
-DETECTORS: tuple[type[Detector], ...] = (HeavyHitters, NxdomainStorm, NewlyObserved, PolicyProbing, PolicyShift)
+DETECTORS: tuple[type[Detector], ...] = (
+    HeavyHitters,
+    NxdomainStorm,
+    NewlyObserved,
+    PolicyProbing,
+    PolicyShift,
+    ServiceTrouble,
+    Volume,
+)

@@ -15,9 +15,11 @@ import numpy as np
 from schemas.detection_spec import Detection
 from schemas.objects import Severity
 from schemas.patterns import matches
-from schemas.signals import ContextSignal, SuggestedEntry
+from schemas.signals import ContextSignal, SuggestedEntry, Telemetry
+from streams.answerers import Answerers
 from streams.columns import TenantRows
 from streams.parts import Parts
+from streams.seasonal import Prior
 
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 
@@ -57,12 +59,15 @@ class Scene:
     """What detectors may know beside the rows.
 
     clock: event time, Unix seconds. internal: patterns of the tenant's own zones. detection: the tenant's parameters.
+    answerers: who answered lately. prior: shape of other tenants' weeks.
     """
 
     tenant: str
     clock: float
     internal: tuple[str, ...] = ()
     detection: Detection = field(default_factory=Detection)
+    answerers: Answerers | None = None
+    prior: Prior | None = None
 
 
 class Detector(ABC):
@@ -74,8 +79,13 @@ class Detector(ABC):
     def update(self, rows: TenantRows, scene: Scene) -> list[Finding]:
         """Take in rows."""
 
+    def judge(self, closed: Sequence[Telemetry], scene: Scene) -> list[Finding]:
+        """Windows of telemetry that are over: cheap for what is judged by the minute."""
+        del closed, scene
+        return []
+
     def tick(self, scene: Scene) -> list[Finding]:
-        """Event time went on without rows."""
+        """Event time went on without rows; windows that end before scene.clock less LATENESS have been judged."""
         del scene
         return []
 
