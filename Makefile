@@ -1,4 +1,4 @@
-# make up | test | check | bench | clean. Everything lives in .venv; nothing else of the machine is touched.
+# make up | test | check | bench | quality | clean. Everything lives in .venv; nothing else of the machine is touched.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
@@ -8,7 +8,7 @@ ARGS ?=
 # Tests go side by side, a module in one process: as many as there are cores, at most four. ARGS="-n 0" is one after the other.
 SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: up env dev test check bench clean
+.PHONY: up env dev test check bench quality clean
 
 up: env
 	exec $(BIN)/nameward up $(ARGS)
@@ -40,6 +40,10 @@ check: dev
 test: dev
 	sh tests/peers/install.sh
 	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
+
+quality: dev
+	sh tests/peers/install.sh
+	$(BIN)/python -m tests.bench.quality $(ARGS)
 
 bench: dev
 	sh tests/peers/install.sh

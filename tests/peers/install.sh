@@ -16,6 +16,8 @@ need dnsdist dnsdist
 need unbound unbound
 need dns2tcpc dns2tcp
 need iodine iodine
+need tcpdump tcpdump
+need ip iproute2
 need kcat kcat
 need tcpdump tcpdump
 need fstrm_capture fstrm-bin
