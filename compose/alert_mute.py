@@ -167,10 +167,10 @@ def mutes_command(*, tenant: str, as_json: bool, directory: Path, kafka: str | N
         return
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     table = Table(
-        "ORDER",
+        Column("ORDER", no_wrap=True),
         "TENANT",
         "ALERT",
         "DETECTOR",

@@ -67,12 +67,13 @@ def show_table(alerts: Iterable[Alert], now: datetime) -> None:
     """Alerts for people; children stand below their parent."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from compose.console import printable
 
-    table = Table("ID", "TENANT", "SEVERITY", "STATE", "DETECTOR", "SEEN", "WHAT", box=box.SIMPLE_HEAD, pad_edge=False)
+    heads = ("ID", "TENANT", "SEVERITY", "STATE", "DETECTOR", "SEEN", "WHAT")
+    table = Table(*(Column(name, no_wrap=True) for name in heads[:-1]), heads[-1], box=box.SIMPLE_HEAD, pad_edge=False)
     for alert, indent in _in_order(list(alerts)):
         table.add_row(
             f"{indent}{alert.id[:_SHORT]}",

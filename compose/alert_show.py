@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from compose.options import clickhouse_of, clickhouse_option, directory_option
 from schemas.signals import Alert
 
 _WORDS = 20
+_SECOND = timedelta(seconds=1)
 
 
 @click.command("show")
@@ -103,7 +104,7 @@ def next_steps(alert: Alert) -> Iterator[str]:
         where += f" AND client = {_sql(alert.clients[0])}"
     elif alert.samples:
         where += f" AND qname IN ({', '.join(_sql(name) for name in alert.samples[:5])})"
-    span = f"time BETWEEN {_sql(_clock(alert.first_seen))} AND {_sql(_clock(alert.last_seen))}"
+    span = f"time BETWEEN {_sql(_clock(alert.first_seen))} AND {_sql(_clock(alert.last_seen + _SECOND))}"
     columns = "time, workload, client, qname, rcode, verdict, rule"
     rest = f"FROM nameward.query_events WHERE {where} AND {span} ORDER BY time LIMIT 100"
     query = f"SELECT {columns} {rest}"

@@ -17,6 +17,8 @@ from streams.detectors.finding import Finding
 from streams.risk import ClientRisk
 from streams.tenant import Findings
 
+_MUTED = "none: the alert is muted by order {}"
+
 
 class Desk:
     """Alerts and overlay of one tenant.
@@ -55,12 +57,13 @@ class Desk:
 
     def _verdict(self, alert: Alert, feedback: Feedback, now: float) -> Verdict:
         if alert.muted:
-            return Verdict(f"none: the alert is muted by order {alert.muted}")
+            return Verdict(_MUTED.format(alert.muted))
         return self._overlay.consider(alert, feedback, now, self.common)
 
     def obey(self, orders: Iterable[AlertOrder], now: float, found: Findings) -> list[Alert]:
         """Take over the orders there are; the alerts they closed. What such an alert put in force ends with it."""
         closed, muted = self._alerts.obey(orders, now)
+        muted = [self._alerts.annotate(alert, _MUTED.format(alert.muted)) if alert.muted else alert for alert in muted]
         found.alerts += [*closed, *muted, *self._alerts.drain()]
         ended = [self._overlay.withdraw(alert.id, _why(alert), now) for alert in (*closed, *muted) if _why(alert)]
         if any(ended):

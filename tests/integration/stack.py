@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +44,9 @@ def eventually(probe: Callable[[], T], *, within: float, what: str = "", every: 
 class Stack:
     """A stack that can be started, asked, hurt and stopped."""
 
-    def __init__(self, directory: Path, apache: ApacheKafka | None = None, *, workers: int = 2) -> None:
+    def __init__(self, directory: Path, apache: ApacheKafka | None = None, *, workers: int = 2, options: Sequence[str] = ()) -> None:
         self.directory = directory
+        self.options = options
         self.apache = apache
         self.port = free_port()
         self.admin = f"127.0.0.1:{free_port()}"
@@ -60,7 +61,7 @@ class Stack:
     def up_arguments(self) -> list[str]:
         """Arguments of `nameward up` for this stack."""
         arguments = ["up", "--directory", str(self.directory), "--listen", f"127.0.0.1:{self.port}", "--admin", self.admin]
-        arguments += ["--clickhouse", self.clickhouse, "--workers", str(self.workers)]
+        arguments += ["--clickhouse", self.clickhouse, "--workers", str(self.workers), *self.options]
         return arguments + (["--broker", self.kafka] if self.apache else ["--kafka", self.kafka])
 
     def start(self) -> None:

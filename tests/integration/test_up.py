@@ -22,8 +22,9 @@ LATER_START_S = 15
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Stack]:
-    """A stack of this test's own, with the demo's objects."""
-    running = Stack(tmp_path / "nw")
+    """A stack of this test's own, with the demo's objects, that delivers alerts to a file."""
+    (tmp_path / "delivery.yaml").write_text(f"deliveries: [{{name: log, kind: file, path: {tmp_path / 'alerts.jsonl'}}}]")
+    running = Stack(tmp_path / "nw", options=("--delivery", str(tmp_path / "delivery.yaml")))
     running.start()
     yield running
     running.stop()
@@ -31,12 +32,13 @@ def started(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.mark.timeout(300)
 def test_ctrl_c_second_start_and_nothing_left_behind(started: Stack) -> None:
-    """Ctrl-C ends with status 0 and no child; the next start on the directory is quick and knows objects and events."""
+    """Ctrl-C ends with status 0 and no child; the next start on the directory is quick and knows objects, events and mutes."""
     reply = started.dig("portal.internal")
     assert reply.data == ["10.1.0.10"]
     query = "SELECT count() AS n FROM nameward.query_events WHERE qname = 'portal.internal'"
     eventually(lambda: started.sql(query)[0]["n"] >= 1, within=5, what="the event is stored")
     started.apply(Path(__file__).with_name("policies").joinpath("second-start.yaml").read_text())
+    started.nameward("alerts", "mute", "--tenant", "acme", "--subject", "*.loadtest.example", "--reason", "a load test")
     children = started.children()
     assert started.interrupt() == 0
     assert not [name for name, pid in children.items() if alive(pid)]
@@ -47,11 +49,16 @@ def test_ctrl_c_second_start_and_nothing_left_behind(started: Stack) -> None:
     assert time.monotonic() - began < patient(LATER_START_S)
     assert started.dig("kept.internal").data == ["10.9.9.9"]
     assert started.sql(query)[0]["n"] >= 1
+    assert '"subject":"*.loadtest.example"' in started.nameward("alerts", "mutes", "--json").stdout
 
 
 @pytest.mark.timeout(300)
-def test_memory_of_a_fresh_stack(started: Stack) -> None:
-    """The whole stack stays under 1.5 GB resident, a resolver worker under 150 MB."""
+def test_alerts_are_delivered_and_memory_is_bounded(started: Stack) -> None:
+    """Data that leaves through names is told in the file; the whole stack stays under 1.5 GB resident, a resolver worker under 150 MB."""
+    for number in range(12):
+        started.dig(f"{number:060x}.leak.test")
+    told = started.directory.parent / "alerts.jsonl"
+    eventually(lambda: told.exists() and '"subject":"leak.test"' in told.read_text(), within=15, what="the alert is delivered")
     sizes = started.resident()
     assert {"r1", "r2"} <= sizes.keys()
     assert max(sizes["r1"], sizes["r2"]) < WORKER_LIMIT_MB, sizes

@@ -184,11 +184,12 @@ def test_a_mute_holds_until_it_expires_or_is_revoked() -> None:
     """It is told at once, both ways, and takes the entry with it."""
     desk = Desk("acme")
     told(desk, START, finding("evil.test", START))
-    states = []
+    states: list[Any] = []
     for now, orders in ((1, [order("o1", START, subject="*.TEST"), order("o2", START, subject="evil.*")]), (2, []), (3, [order("o3", START)])):
         found = Findings()
         desk.obey(orders, START + now, found)
         states += [(alert.state, alert.muted, [len(overlay.entries) for overlay in found.overlays]) for alert in found.alerts]
+        assert all(alert.evidence["overlay"] == f"none: the alert is muted by order {alert.muted}" for alert in found.alerts if alert.muted)
     found = Findings()
     desk.settle(START + 59, START + 61, found)
     states += [(alert.state, alert.muted, []) for alert in found.alerts]
