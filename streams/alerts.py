@@ -147,6 +147,10 @@ class AlertBook:
             self._open[alert.id].alert = noted
         return noted
 
+    def due(self) -> float:
+        """When the next open alert may close, Unix seconds; inf when none is open."""
+        return min((item.alert.last_seen.timestamp() for item in self._open.values()), default=float("inf")) + QUIET
+
     def close_quiet(self, clock: float, now: float) -> list[Alert]:
         """Close what was not seen for QUIET seconds of event time."""
         quiet = [key for key, item in sorted(self._open.items()) if clock - item.alert.last_seen.timestamp() >= QUIET]

@@ -3,25 +3,21 @@
 On the path: codec -> split_by_tenant -> TenantState.update (here) -> topics. Knows columns and values; must not know
 Kafka, Faust, clocks or where state is kept. Event time drives windows; ``now`` only closes what went idle.
 
-How to keep the state (one table, keys ``(tenant, part)``, bytes values):
-
-- after every ``update``/``tick``/``configure``/``restore`` write what ``dirty()`` returns, in its order: part
-  ``main`` (with the high-water of each (source, epoch)) comes last, so that a write cut short is simply replayed;
-  None means delete the part;
-- ``TenantState.load(tenant, get, settings)`` asks ``get("main")`` first and then only for parts main names;
-- ``to_bytes``/``from_bytes`` hold everything in one value; fine for tests and small tenants, not per batch.
-
+How to keep the state (one table, keys ``(tenant, part)``, bytes values): after every call write what ``dirty()``
+returns, in its order, None deletes a part; ``main`` comes last, so that a write cut short is simply replayed. ``load``
+asks ``get("main")`` first and then only for parts main names; ``to_bytes`` holds everything in one value.
 A replayed row is skipped (its sequence is not above the high-water), so a batch may be given any number of times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any
 
 import pyarrow as pa
 
-from schemas.signals import Alert, AlertOrder, Overlay, OverlayEntry
+from schemas.signals import Alert, AlertOrder, Overlay
 from streams.answerers import Answerers
 from streams.columns import TenantRows, split_by_tenant
 from streams.desk import Desk
@@ -33,13 +29,16 @@ from streams.popularity import Popularity
 from streams.seasonal import Prior
 from streams.standings import Standings
 from streams.telemetry import LATENESS, TelemetryWindows
-from streams.tenant import Findings, TenantSettings
+from streams.tenant import Findings, Fleeting, TenantSettings
 from streams.upstreams import Upstreams
 
 __all__ = ["Findings", "TenantRows", "TenantSettings", "TenantState", "split_by_tenant"]
 
 AHEAD = 5.0
 """Seconds an event's time may be ahead of processing time; what is further ahead counts as this."""
+
+EVERY, OPEN_EVERY = 5.0, 60.0
+"""Seconds between looks at a state in memory, and at one set aside while an alert or entry is open: orders may end."""
 
 
 class TenantState:
@@ -52,11 +51,12 @@ class TenantState:
         self._changed = False
         self._seen = HighWater()
         self._telemetry = TelemetryWindows(tenant)
-        self._panel = Panel()
+        self.panel = Panel()
         self._desk = Desk(tenant)
         self.prior: Prior | None = None
         self._clock = 0.0
         self._busy_at: float | None = None
+        self._ticked_at = 0.0
         self._standings = Standings(tenant)
         self._answerers = Answerers()
         self._upstreams = Upstreams(tenant, self._answerers)
@@ -73,7 +73,7 @@ class TenantState:
         """Take over people's orders about alerts: all there are."""
         self._changed, found = True, Findings()
         for alert in self._desk.obey(orders, now, found):
-            self._panel.forget(alert.detector, alert.subject)
+            self.panel.forget(alert.detector, alert.subject)
         return found
 
     def update(
@@ -98,16 +98,16 @@ class TenantState:
             self._answerers.add(rows)
             self._popularity.add(rows)
             self._desk.common = self._popularity.common
-            for finding in self._panel.update(rows, self._scene(self._clock)):
+            for finding in self.panel.update(rows, self._scene(self._clock)):
                 self._desk.report(finding, self.settings.feedback, now, found)
-            for first in self._panel.first_asked(self.settings.detection):
+            for first in self.panel.first_asked(self.settings.detection):
                 self._telemetry.count_new(first)
         self._settle(self._clock, now, found)
         return found
 
     def tick(self, now: float) -> Findings:
         """Let time pass: idle windows close, quiet alerts close, overlay entries expire. Call about once a second."""
-        found = Findings()
+        found, self._ticked_at = Findings(), now
         if self._busy_at is None:  # just loaded: a backlog may be on its way
             self._busy_at = now
         if self._clock and now - self._busy_at >= LATENESS and now > self._clock:
@@ -115,6 +115,26 @@ class TenantState:
         else:
             self._settle(self._clock, now, found)
         return found
+
+    def needs_time(self, now: float) -> bool:
+        """Whether a tick has anything to do."""
+        return now - self._ticked_at >= EVERY or self.due() <= now
+
+    def due(self) -> float:
+        """When time has to pass for it though no row comes, Unix seconds; inf: never."""
+        last = max(self._ticked_at, self._busy_at or 0.0)
+        opened = self._desk.due()
+        soon = min(opened, last + OPEN_EVERY) if opened < inf else inf
+        return min(soon, self._telemetry.due(), self.panel.due(self._scene(self._clock)))
+
+    def fleeting(self) -> Fleeting:
+        """What is not written, for a state that leaves memory for a while."""
+        return Fleeting(self._busy_at, *self._standings.told())
+
+    def come_back(self, fleeting: Fleeting) -> None:
+        """Go on as before leaving: it was not a restart, no backlog is on its way."""
+        self._busy_at = fleeting.busy_at
+        self._standings.resume(fleeting.told_at, fleeting.standings)
 
     def _scene(self, clock: float) -> Scene:
         detection = self.settings.detection
@@ -125,23 +145,19 @@ class TenantState:
         closed = self._telemetry.close(clock - LATENESS)
         found.telemetry.extend(closed)
         if closed or idle:
-            for finding in self._panel.judge(closed, self._scene(clock), idle=idle):
+            for finding in self.panel.judge(closed, self._scene(clock), idle=idle):
                 self._desk.report(finding, self.settings.feedback, now, found)
         gone = self._desk.settle(clock, now, found)
         for entry in gone:
-            self._forget(entry)
+            if entry.mode == "enforce":  # only fresh evidence may block again
+                self.panel.forget(entry.detector, entry.pattern.lstrip("*."))
         if self._clock:
-            detection, detectors = self.settings.detection, self._panel.detectors.values()
+            detection, detectors = self.settings.detection, self.panel.detectors.values()
             found.signals.extend(self._standings.due(detectors, detection, clock, now))
             found.signals.extend(self._upstreams.due(clock, now))
             found.signals.extend(self._popularity.due(now))
-            found.signals.extend(self._panel.signals(detection, clock, now))
+            found.signals.extend(self.panel.signals(detection, clock, now))
         self._changed |= bool(found.telemetry or found.alerts or gone)
-
-    def _forget(self, entry: OverlayEntry) -> None:
-        """An entry that was enforced ran out: only fresh evidence may block again."""
-        if entry.mode == "enforce":
-            self._panel.forget(entry.detector, entry.pattern.lstrip("*."))
 
     def dirty(self) -> dict[str, bytes | None]:
         """Parts that changed since the last call, in the order to write them; None deletes a part."""
@@ -152,7 +168,7 @@ class TenantState:
             "clock": self._clock,
             "seen": self._seen.save(),
             "telemetry": self._telemetry.save(self._parts),
-            "detectors": self._panel.save(self._parts),
+            "detectors": self.panel.save(self._parts),
             **self._desk.save(),
         }
         self._popularity.save(self._parts)
@@ -169,19 +185,17 @@ class TenantState:
             ValueError: if a part is missing.
         """
         state = cls(tenant, settings)
-        state._load(get)
+        state._parts, values = Parts.load(get)
+        if values:
+            state._resume(unpack(values["core"]), values)
         return state
 
-    def _load(self, get: Callable[[str], bytes | None]) -> None:
-        self._parts, values = Parts.load(get)
-        if not values:
-            return
-        core: dict[str, Any] = unpack(values["core"])
+    def _resume(self, core: dict[str, Any], values: dict[str, bytes]) -> None:
         self._clock = core["clock"]
         self._seen.load(core["seen"])
         self._telemetry.load(core["telemetry"], values)
         self._popularity.load(values)
-        self._panel.load(core["detectors"], values)
+        self.panel.load(core["detectors"], values)
         self._desk.load(core)
 
     def to_bytes(self) -> bytes:
@@ -203,11 +217,11 @@ class TenantState:
         self._changed = True
         self._telemetry.touch()
         self._popularity.touch()
-        self._panel.touch()
+        self.panel.touch()
 
     def baselines(self) -> dict[str, float]:
         """What was learnt, as plain values for the warehouse (name -> number)."""
-        return self._panel.learnt()
+        return self.panel.learnt()
 
     def restore(
         self,
@@ -221,8 +235,8 @@ class TenantState:
         """Reload what a durable memory knows into a fresh state; the overlay is told again.
 
         Args:
-            alerts: the last word of each alert; open ones go on, closed ones keep counting their revisions.
-            overlay: the tenant's last overlay.
+            alerts: the last word of each; open ones go on, closed ones keep counting their revisions.
+            overlay: the tenant's last.
             baselines: values of baselines().
             asked: registered domains the tenant has asked, and since when.
             now: processing time; entries that expired meanwhile are gone.
@@ -230,7 +244,7 @@ class TenantState:
         found = Findings()
         self._changed = True
         self._desk.resume(alerts, overlay, self.settings.feedback, now, found)
-        self._panel.relearn(baselines or {})
+        self.panel.relearn(baselines or {})
         if asked is not None:
-            self._panel.seed(*asked)
+            self.panel.seed(*asked)
         return found

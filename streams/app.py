@@ -12,7 +12,8 @@ import faust
 from faust.types import AppT
 
 from schemas.topics import EVENTS
-from streams.agents import events, sink
+from streams.agents import analytics, sink
+from streams.agents.events import Analytics
 from streams.config import WorkerSettings
 from streams.warehouse import Warehouse
 
@@ -90,7 +91,8 @@ def build_sink(
 
 def build_analytics(
     settings: WorkerSettings, warehouse: Warehouse | None, *, partitions: int = EVENTS.partitions
-) -> tuple[AppT, events.Analytics]:
+) -> tuple[AppT, Analytics]:
     """The app of analytics, and the Analytics its agents share."""
     app = build_app("analytics", settings, partitions=partitions)
-    return app, events.register(app, settings, partitions=partitions, table_options=TABLE_OPTIONS, warehouse=warehouse)
+    options = TABLE_OPTIONS
+    return app, analytics.register(app, settings, partitions=partitions, table_options=options, warehouse=warehouse)

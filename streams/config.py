@@ -64,6 +64,7 @@ class WorkerSettings(Settings, frozen=True):
         checkpoint_seconds: how often changed state is written to its table.
         batch_seconds, batch_rows: the sink waits this long for more rows of an insert, and takes so many at most.
         learnt_seconds: how often baselines go to the warehouse.
+        live_tenants: whose states stay in memory; those of others are read from the table when they are needed.
         log_level: of the worker's log on stderr.
     """
 
@@ -77,6 +78,7 @@ class WorkerSettings(Settings, frozen=True):
     batch_seconds: _Seconds = 0.25
     batch_rows: _Positive = 30_000
     learnt_seconds: _Seconds = 60.0
+    live_tenants: _Positive = 2000
     log_level: str = "warning"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -62,6 +63,10 @@ class OverlayBook:
         self._ended: list[EndedEntry] = []
         self._changed = moment(0)
         self._caps = Caps()
+
+    def due(self) -> float:
+        """When the next entry expires, Unix seconds; inf when there is none."""
+        return min((entry.expires.timestamp() for entry in self._entries.values()), default=inf)
 
     def overlay(self) -> Overlay:
         """The whole overlay as it stands."""

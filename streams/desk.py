@@ -70,6 +70,10 @@ class Desk:
             found.overlays.append(self._overlay.overlay())
         return closed
 
+    def due(self) -> float:
+        """When the next alert closes or entry expires by itself, Unix seconds; inf for never."""
+        return min(self._alerts.due(), self._overlay.due())
+
     def settle(self, clock: float, now: float, found: Findings) -> list[OverlayEntry]:
         """Close alerts that are quiet by `clock`, end orders and entries that expired by `now`; those entries."""
         flood = self._alerts.held_back()

@@ -7,13 +7,18 @@ know alerts, policy or telemetry's inner life.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.detection_spec import Detection
 from schemas.signals import ContextSignal, Telemetry
 from streams.columns import TenantRows
 from streams.detectors import DETECTORS
 from streams.detectors.finding import Detector, Finding, Scene
+from streams.detectors.volume import Volume
 from streams.parts import Parts
 
 
@@ -49,6 +54,15 @@ class Panel:
                 yield from detector.judge(closed, scene)
             if idle:
                 yield from detector.tick(scene)
+
+    def due(self, scene: Scene) -> float:
+        """When time has to pass for one of them."""
+        return min((detector.due(scene) for detector in self._active(scene.detection)), default=inf)
+
+    def week(self) -> tuple[NDArray[np.float64] | None, float]:
+        """Shape of the tenant's week, and the deviation from it; see Seasonal."""
+        volume = self.detectors.get(Volume.name)
+        return (volume.week.shape(), volume.week.deviation) if isinstance(volume, Volume) else (None, 0.0)
 
     def signals(self, detection: Detection, clock: float, now: float) -> Iterator[ContextSignal]:
         """Facts that are due."""

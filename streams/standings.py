@@ -11,6 +11,8 @@ from streams.detectors.finding import Detector, Standing
 
 EVERY = 60.0
 LIFE = 180.0
+_SHARED: dict[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]] = {}
+"""What thousands of tenants have been told alike: few detectors, three states."""
 _OFF = Standing("off", "switched off by spec.detection of the Tenant")
 
 
@@ -19,17 +21,31 @@ class Standings:
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
-        self._told: dict[str, tuple[str, float]] = {}
+        self._told: dict[str, str] = {}
+        self._at = 0.0
 
-    def due(self, detectors: Iterable[Detector], detection: Detection, clock: float, now: float) -> list[ContextSignal]:
-        """Signals of kind ``detector``, value off, learning or active: on a change and every EVERY seconds."""
+    def told(self) -> tuple[float, tuple[tuple[str, str], ...]]:
+        """When all was told last, and what was told of each detector."""
+        told = tuple(self._told.items())
+        return self._at, _SHARED.setdefault(told, told)
+
+    def resume(self, at: float, told: tuple[tuple[str, str], ...]) -> None:
+        """Go on from there."""
+        self._at, self._told = at, dict(told)
+
+    def due(
+        self, detectors: Iterable[Detector], detection: Detection, clock: float, now: float
+    ) -> list[ContextSignal]:
+        """Signals of kind ``detector``, value off, learning or active: on a change, and all every EVERY seconds."""
+        every = now - self._at >= EVERY
+        if every:
+            self._at = now
         signals = []
         for detector in detectors:
             standing = detector.standing(clock) if detection.of(detector.name).enabled else _OFF
-            state, at = self._told.get(detector.name, ("", 0.0))
-            if state == standing.state and now - at < EVERY:
+            if standing.state == self._told.get(detector.name) and not every:
                 continue
-            self._told[detector.name] = (standing.state, now)
+            self._told[detector.name] = standing.state
             signal = ContextSignal(
                 tenant=self.tenant,
                 kind="detector",

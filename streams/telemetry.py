@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,11 @@ class TelemetryWindows:
             told.extend(self._minutes.pop(start).told(self.tenant))
             self._closed.add(f"minute/{start}")
         return told
+
+    def due(self) -> float:
+        """When the next open window can close, Unix seconds; inf when none is open."""
+        panes = (start + PANE for start in self._panes)
+        return min((*panes, *(start + MINUTE for start in self._minutes)), default=inf) + LATENESS
 
     def touch(self) -> None:
         """Count every open window as changed."""

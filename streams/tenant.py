@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.detection_spec import Detection
 from schemas.objects import Feedback, TenantSpec
@@ -25,6 +26,18 @@ class TenantSettings:
         """Settings of a Tenant object."""
         internal = tuple(pattern for group in spec.upstreams for pattern in group.suffixes)
         return cls(feedback=spec.feedback, internal=internal, detection=spec.detection)
+
+
+class Fleeting(NamedTuple):
+    """What a state keeps in memory alone, and a table need not hold.
+
+    busy_at: when it was given rows last, Unix seconds. told_at, standings: when its detectors' standing was told, and
+    as what.
+    """
+
+    busy_at: float | None = None
+    told_at: float = 0.0
+    standings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)

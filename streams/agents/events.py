@@ -10,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from faust.types import AppT, EventT, StreamT, TableT
+from faust.types import AppT, EventT, TableT
 
 from schemas.batches import BatchError
 from schemas.signals import AlertOrder
 from schemas.topics import EVENTS, partition_of
-from streams.agents import memory, topic_of
+from streams.agents import memory
 from streams.agents.collector import Acknowledge
 from streams.agents.crew import Crew
 from streams.agents.findings import Outputs
 from streams.agents.orders import follow_orders
 from streams.agents.policy import follow_settings
 from streams.agents.states import States, tenants_of
-from streams.agents.status import serve_status, standing
 from streams.agents.table import watch_changelog, within
-from streams.analysis import TenantSettings
+from streams.analysis import Findings, TenantSettings
 from streams.codec import read_batch
 from streams.config import WorkerSettings
 from streams.warehouse import Warehouse, WarehouseError
@@ -60,7 +58,7 @@ class Analytics:
     ) -> None:
         self._app, self._table, self._settings, self._partitions = app, table, settings, partitions
         self._warehouse = warehouse
-        self.states, self.outputs, self.crew = States(table), Outputs(app), Crew(app)
+        self.states, self.outputs, self.crew = States(table, settings.live_tenants), Outputs(app), Crew(app)
         watch_changelog(table, self.outputs.expect)
         # Held by whoever changes states until what was found is sent: no checkpoint keeps a state ahead of its words.
         self._turn, self._over = asyncio.Lock(), False
@@ -93,7 +91,19 @@ class Analytics:
         """Update states with the batches that wait, and tell what was found."""
         async with self._turn:
             if not self._over:
-                await self.outputs.send(self.states.digest(time.time()))
+                await self._digest(self.states.digest(time.time()))
+
+    async def _digest(self, digesting: Iterator[list[Findings]]) -> None:
+        """Tell what is found; what was found of a state is told before it is written, and leaves."""
+        for found in digesting:
+            await self.outputs.send(found)
+            if self.states.crowded:
+                self._write()
+
+    def _write(self) -> None:
+        for partition, event in self._last.items():
+            with within(event):
+                self.states.write(partition)
 
     async def gather(self) -> None:
         """Digest what came, several times a second."""
@@ -104,17 +114,15 @@ class Analytics:
 
     async def _checkpoint(self) -> None:
         """Write changed states and acknowledge the batches they contain; the caller has the turn."""
-        found, unwritten = self.states.digest(time.time()), self._unwritten
+        digesting, unwritten = self.states.digest(time.time()), self._unwritten
         contained = {partition: len(events) for partition, events in unwritten.items()}
-        await self.outputs.send(found)
+        await self._digest(digesting)
         if self._unwritten is not unwritten:
             return  # partitions changed hands meanwhile
         # What was taken while findings were sent belongs to the next checkpoint.
         done = [event for partition, count in contained.items() for event in unwritten[partition][:count]]
         self._unwritten = {partition: events[contained.get(partition, 0) :] for partition, events in unwritten.items()}
-        for partition, event in self._last.items():
-            with within(event):
-                self.states.write(partition)
+        self._write()
         await self.outputs.settled()
         for event in done:
             await self.acknowledge(event)
@@ -147,7 +155,7 @@ class Analytics:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 if self._warehouse is not None:
-                    self.states.learnt = await memory.recall(self._warehouse)
+                    self.states.remember(await memory.recall(self._warehouse))
                 await known.wait()
                 await ordered.wait()
         except (TimeoutError, WarehouseError) as error:
@@ -161,7 +169,7 @@ class Analytics:
         tenants = tenants_of(self._table.keys()) | self.states.learnt.tenants
         for tenant in tenants:
             if (partition := partition_of(tenant, self._partitions)) in mine:
-                self.states.open(partition, [tenant], time.time())
+                self.states.open(partition, [tenant])
 
     async def pass_time(self) -> None:
         """Every second: close idle windows, expire entries; write at checkpoints."""
@@ -189,7 +197,7 @@ class Analytics:
     async def save(self) -> None:
         """Tell the warehouse now; it may be away."""
         if self._warehouse is not None:
-            await memory.save(self._warehouse, self.states.baselines())
+            await memory.save(self._warehouse, self.states.baselines(time.time()))
 
     async def _configured(self, tenant: str, settings: TenantSettings) -> None:
         async with self._turn:
@@ -202,46 +210,3 @@ class Analytics:
 
 async def _nobody(_: EventT) -> None:
     """Before the agent runs there is nothing to acknowledge."""
-
-
-def register(
-    app: AppT,
-    settings: WorkerSettings,
-    *,
-    partitions: int,
-    table_options: Mapping[str, object],
-    warehouse: Warehouse | None,
-) -> Analytics:
-    """Put the table, agents and tasks of analytics on a Faust app."""
-    table = app.Table("states", key_type=bytes, value_type=bytes, partitions=partitions, options=table_options)
-    analytics = Analytics(app, table, settings, partitions=partitions, warehouse=warehouse)
-
-    async def analyse(stream: StreamT) -> None:
-        source = stream.noack()
-        analytics.acknowledge = source.ack
-        async for event in source.events():
-            await analytics.take(event)
-
-    async def let_go(*_: object, **__: object) -> None:
-        analytics.let_go()
-
-    def page() -> dict[str, Any]:
-        return {
-            **standing(app),
-            "prepared": analytics.prepared.is_set(),
-            "tenants": len(analytics.states),
-            "events": analytics.events,
-            "sent": analytics.outputs.sent,
-        }
-
-    app.agent(topic_of(app, EVENTS.name), name="analyse-events")(analyse)
-
-    async def last_words(*_: object, **__: object) -> None:
-        await analytics.save()
-
-    app.on_partitions_revoked.connect(let_go)
-    app.on_before_shutdown.connect(last_words)
-    serve_status(app, settings, page)
-    for work in (analytics.pass_time, analytics.gather, analytics.remember):
-        analytics.crew.enlist(work)
-    return analytics

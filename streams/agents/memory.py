@@ -5,13 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from streams.agents.states import Learnt
+from schemas.signals import Alert, Overlay
 from streams.warehouse import Warehouse, WarehouseError, learnt
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a durable memory knows of all tenants; used for those whose state is empty.
+
+    asked: registered domains each tenant has asked, and since when (Unix seconds).
+    """
+
+    alerts: Mapping[str, list[Alert]] = field(default_factory=dict)
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    asked: Mapping[str, tuple[list[str], float]] = field(default_factory=dict)
+
+    @property
+    def tenants(self) -> set[str]:
+        """Tenants it knows anything of."""
+        return {*self.alerts, *self.overlays, *self.baselines, *self.asked} - {""}
 
 
 async def recall(warehouse: Warehouse) -> Learnt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,6 +89,11 @@ class Detector(ABC):
         """Event time went on without rows; windows that end before scene.clock less LATENESS have been judged."""
         del scene
         return []
+
+    def due(self, scene: Scene) -> float:
+        """When tick has something to say though no row comes, Unix seconds; inf for never."""
+        del scene
+        return inf
 
     def signals(self, clock: float, now: float) -> list[ContextSignal]:
         """Facts for rules and discovery that are due: told on a change, and again before they expire.

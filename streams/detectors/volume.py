@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from schemas.detection_spec import VolumeSpec
@@ -80,6 +81,14 @@ class Volume(Detector):
             found += self._idle(minute, scene)
             found += self._judge(minute, window, scene)
         return found
+
+    def due(self, scene: Scene) -> float:
+        """A minute after the last, where silence would be told."""
+        minute = self._course.minute
+        expected = None if minute is None else self.week.expect(minute + 1, scene.prior)
+        if minute is None or expected is None or expected.value < scene.detection.volume.busy:
+            return inf
+        return (minute + 2) * MINUTE + _SETTLED
 
     def tick(self, scene: Scene) -> list[Finding]:
         """Minutes without any query are over, too, where silence would be told."""

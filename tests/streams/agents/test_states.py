@@ -7,11 +7,16 @@ import msgspec
 from schemas.objects import Feedback
 from schemas.signals import AlertOrder, Overlay
 from schemas.topics import ORDERS, OVERLAYS
-from streams.agents.states import Learnt, States, tenants_of
+from streams.agents.memory import Learnt
+from streams.agents.states import States, tenants_of
 from streams.alerts import moment
 from streams.analysis import TenantSettings
+from streams.seasonal import Seasonal
+from tests.streams.events import batch as columns
+from tests.streams.events import event
 from tests.streams.store import batch
 from tests.streams.warehouse.test_signal_rows import golden
+from tests.streams.weeks import MONDAY, office
 
 NOW = 1_795_341_600.0  # 2026-11-22T10:00:00Z, when the events of the tests happen
 
@@ -54,13 +59,13 @@ def test_batches_held_are_taken_in_together() -> None:
     assert states.hold(0, batch(100, 50)[1]) == 150
     assert states.hold(1, batch(0, 30, tenant="globex", partition=1)[1]) == 30
     assert len(states) == 0
-    states.digest(NOW)
-    states.digest(NOW)
+    list(states.digest(NOW))
+    list(states.digest(NOW))
     assert len(states) == 2
     assert queries(states, NOW + 60) == 180
     states.hold(0, batch(150, 10)[1])
     states.forget([0])
-    states.digest(NOW)
+    list(states.digest(NOW))
     assert len(states) == 1
 
 
@@ -109,13 +114,13 @@ def test_an_empty_state_is_restored_from_durable_memory() -> None:
     table: dict[bytes, bytes] = {}
     states = States(table)
     states.learnt = learnt
-    states.open(0, learnt.tenants, overlay.changed.timestamp())
+    states.open(0, learnt.tenants)
     told = [said for found in states.tick(overlay.changed.timestamp()) for said in found.overlays]
     assert [said.tenant for said in told] == [overlay.tenant]
     states.write(0)
     again = States(table)
     again.learnt = learnt
-    again.open(0, learnt.tenants, overlay.changed.timestamp())
+    again.open(0, learnt.tenants)
     assert not [said for found in again.tick(overlay.changed.timestamp()) for said in found.overlays]
 
 
@@ -138,3 +143,96 @@ def test_orders_reach_states_that_are_there_and_those_that_come() -> None:
     states.update(0, batch(0, 10)[1], NOW)
     assert len(states.order("acme", "o1", None, NOW)) == 1
     assert states.orders["acme"] == {}
+
+
+def rounds(states: States, tenants: int, times: int = 3) -> int:
+    """Each tenant asks ten times, in turn, written as it gets crowded and after each turn; the most states there were in memory."""
+    most = 0
+    for turn in range(times):
+        for number in range(tenants):
+            states.hold(0, batch(turn * 10, 10, tenant=f"tenant-{number}")[1])
+        for _ in states.digest(NOW + turn):
+            most = max(most, len(states.residents.states()))
+            states.write(0)
+        states.write(0)
+    return most
+
+
+def test_more_tenants_than_memory_holds_lose_nothing() -> None:
+    """States that were used longest ago leave and come back; the counts are those of states that stayed."""
+    states, table = States({}, most=3), dict[bytes, bytes]()
+    few = States(table, most=3)
+    assert (rounds(states, 3), rounds(few, 20)) == (3, 4)
+    assert (len(few), len(few.residents.states())) == (20, 3)
+    assert sum(queries(few, NOW + 20 + second) for second in range(12)) == 20 * 30
+    assert queries(few, NOW + 100) == 0
+
+
+def test_time_passes_for_who_is_set_aside() -> None:
+    """Windows close, an overlay entry expires, an alert ends: whoever is due is read from the table, also after a restart."""
+    table: dict[bytes, bytes] = {}
+    states = States(table, most=1)
+    states.configure("tenant-0", TenantSettings(feedback=Feedback(max_duration_s=60)), NOW)
+    tunnel = [event(NOW + i / 100, f"{i:040x}.evil.test", i, tenant="tenant-0") for i in range(60)]
+    found = states.update(0, columns(tunnel), NOW + 1)
+    assert [len(overlay.entries) for said in found for overlay in said.overlays] == [1]
+    states.update(0, batch(0, 10, tenant="tenant-1")[1], NOW + 1)
+    states.write(0)
+    assert [state.tenant for state in states.residents.states()] == ["tenant-1"]
+    for knows in (states, again_from(table)):
+        said = [one for second in range(2, 400, 2) for one in knows.tick(NOW + second)]
+        assert [len(overlay.entries) for one in said for overlay in one.overlays if overlay.tenant == "tenant-0"][-1] == 0
+        assert "closed" in {alert.state for one in said for alert in one.alerts if alert.tenant == "tenant-0"}
+        knows.write(0)
+
+
+def again_from(table: dict[bytes, bytes]) -> States:
+    """A worker that starts with a copy of the table."""
+    states = States(dict(table), most=1)
+    states.open(0, tenants_of(table))
+    return states
+
+
+def test_who_is_set_aside_follows_settings_and_is_not_taken_for_restarted() -> None:
+    """An entry that is open follows a new mode at the next tick; standings are not told again by each return."""
+    states = States({}, most=1)
+    said = states.update(0, batch(0, 10, tenant="tenant-0")[1], NOW)
+    assert {signal.kind for one in said for signal in one.signals} >= {"detector"}
+    states.update(0, batch(0, 10, tenant="tenant-1")[1], NOW)
+    states.write(0)
+    assert not [signal for one in states.update(0, batch(10, 10, tenant="tenant-0")[1], NOW + 1) for signal in one.signals if signal.kind == "detector"]
+    states.update(0, columns([event(NOW + 2 + i / 100, f"{i:040x}.evil.test", 100 + i, tenant="tenant-0", epoch=9) for i in range(60)]), NOW + 3)
+    states.update(0, batch(20, 10, tenant="tenant-1")[1], NOW + 3)
+    states.write(0)
+    assert states.configure("tenant-0", TenantSettings(feedback=Feedback(mode="off")), NOW + 4) == []
+    assert [len(overlay.entries) for one in states.tick(NOW + 5) for overlay in one.overlays] == [0]
+
+
+def test_batches_of_a_partition_that_changes_hands_are_left_alone() -> None:
+    """Also while findings of what came before are being sent."""
+    states = States({}, most=1)
+    for number in range(3):
+        states.hold(0, batch(0, 10, tenant=f"tenant-{number}")[1])
+    digesting = states.digest(NOW)
+    next(digesting)
+    states.forget([0])
+    list(digesting)
+    assert len(states) == 0
+
+
+def test_the_prior_of_all_tenants_is_made_told_and_known_again() -> None:
+    """Under no tenant's name; a worker that starts knows it before it knows any week."""
+    states = States({})
+    for seed in range(3):
+        week = Seasonal()
+        for index, asked in enumerate(office(1, seed).tolist()):
+            week.learn(MONDAY + index, asked, None)
+        states.population.take(f"tenant-{seed}", week.shape(), week.deviation)
+    told = states.baselines(NOW)
+    assert set(told) == {""}
+    again = States({})
+    again.remember(Learnt(baselines=told))
+    assert again.population.prior == states.population.prior is not None
+    assert again.learnt.tenants == set()
+    again.update(0, batch(0, 10)[1], NOW)
+    assert [state.prior for state in again.residents.states()] == [again.population.prior]
