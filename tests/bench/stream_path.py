@@ -134,7 +134,7 @@ async def _watch(bootstrap: str, group: str, records: int, pid: int, log: Path) 
             done = await _committed(admin, group)
             if done and (not seen or done > seen[-1][1]):
                 seen.append((time.monotonic(), done))
-            peak = max(peak, _resident_mb(pid))
+            peak = max(peak, resident_mb(pid))
             await asyncio.sleep(0.02)
     finally:
         await admin.close()
@@ -151,9 +151,10 @@ async def _committed(admin: AIOKafkaAdminClient, group: str) -> int:
     return 0
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int | None = None) -> float:
+    """Resident memory of a process, by default this one."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{pid or 'self'}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return int(line.split()[1]) / 1024
     return 0.0
