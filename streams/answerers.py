@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from streams.columns import Mask, TenantRows, tally
+from streams.columns import Mask, TenantRows
 from streams.quantiles import Buckets, LogHistogram
 
 PANE = 10
@@ -74,7 +74,7 @@ class Answerers:
         failed = rows.equal("rcode", "SERVFAIL") | rows.equal("rcode", "")
         for column, latency in (("upstream", "upstream_latency_us"), ("answer_source", "latency_us")):
             texts, codes = rows.batch.texts(column), rows.codes(column)
-            named = {code: subject_of(column, texts[code]) for code in tally(codes, len(texts))[0].tolist()}
+            named = {code: subject_of(column, texts[code]) for code in rows.tally(column)[0].tolist()}
             if not any(named.values()):
                 continue
             took = LogHistogram.bucket(rows.numbers(latency))
@@ -108,7 +108,7 @@ def _take(doings: Doings, rows: TenantRows, masks: tuple[Mask, Mask], took: Buck
 def _domains(rows: TenantRows) -> list[str]:
     """Some domains of these rows."""
     values = rows.batch.values("registered_domain")
-    codes = tally(rows.codes("registered_domain"), len(values))[0].tolist()[:FEWEST_DOMAINS]
+    codes = rows.tally("registered_domain")[0].tolist()[:FEWEST_DOMAINS]
     return [values[code].as_py() for code in codes]
 
 

@@ -145,6 +145,7 @@ class TenantRows:
     batch: EventBatch
     rows: Rows
     times: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, columns: pa.RecordBatch) -> TenantRows:
@@ -160,8 +161,21 @@ class TenantRows:
         return len(self.rows)
 
     def codes(self, name: str) -> Codes:
-        """Dictionary codes of these rows."""
-        return self.batch.codes(name)[self.rows]
+        """Dictionary codes of these rows, not to be written to: whoever asks next gets the same."""
+        if name not in self._kept:
+            codes = self.batch.codes(name)[self.rows]
+            codes.flags.writeable = False
+            self._kept[name] = codes
+        found: Codes = self._kept[name]
+        return found
+
+    def tally(self, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Distinct codes of these rows, rising, and how often each occurs; not to be written to."""
+        key = f"tally {name}"
+        if key not in self._kept:
+            self._kept[key] = tally(self.codes(name), len(self.batch.values(name)))
+        found: tuple[NDArray[np.int64], NDArray[np.int64]] = self._kept[key]
+        return found
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Values of a plain numeric column for these rows."""
@@ -174,7 +188,7 @@ class TenantRows:
 
     def only(self, mask: Mask) -> TenantRows:
         """Those of these rows where the mask holds."""
-        return replace(self, rows=self.rows[mask], times=self.times[mask])
+        return TenantRows(self.batch, self.rows[mask], self.times[mask])
 
     def not_later_than(self, limit: float) -> TenantRows:
         """The same rows with times clamped: one resolver's wrong clock must not close everybody's windows."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.signals import TopItem
-from streams.columns import TenantRows, tally
+from streams.columns import TenantRows
 from streams.quantiles import LogHistogram
 from streams.sketches import HyperLogLog, SpaceSaving
 
@@ -92,7 +92,7 @@ class Summary:
 
     def _count_values(self, rows: TenantRows, column: str) -> None:
         texts = rows.batch.texts(column)
-        codes, counts = tally(rows.codes(column), len(texts))
+        codes, counts = rows.tally(column)
         for code, number in zip(codes.tolist(), counts.tolist(), strict=True):
             if texts[code] or column != "rule":
                 self.count(f"{column}:{texts[code] or 'none'}", number)
@@ -115,7 +115,7 @@ class Summary:
             if not len(chosen):
                 continue
             values, hashes = batch.values(column), batch.hashes(column)
-            codes, counts = tally(chosen.codes(column), len(values))
+            codes, counts = chosen.tally(column)
             shown = codes != batch.code_of(column, "")  # no client shown, no registered domain: nothing to list
             codes, counts = codes[shown], counts[shown]
             self.tops[top].add(hashes[codes], counts, partial(_texts, values, codes))
@@ -128,8 +128,7 @@ class Summary:
         self.latency.add(LogHistogram.bucket(rows.numbers("latency_us")))
         texts = rows.batch.texts("upstream")
         codes = rows.codes("upstream")
-        used, _ = tally(codes, len(texts))
-        for code in used.tolist():
+        for code in rows.tally("upstream")[0].tolist():
             if texts[code]:
                 waited = rows.numbers("upstream_latency_us")[codes == code]
                 self._upstream(texts[code]).add(LogHistogram.bucket(waited))

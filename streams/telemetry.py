@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from schemas.signals import Telemetry
-from streams.columns import Mask, TenantRows, tally
+from streams.columns import Mask, TenantRows
 from streams.losses import Losses
 from streams.parts import Parts, pack, unpack
 from streams.summary import OTHER, Summary
@@ -105,7 +105,7 @@ class TelemetryWindows:
             heard: events dropped, by source and epoch, of all tenants of a resolver.
         """
         texts = rows.batch.texts("source")
-        for code in tally(rows.codes("source"), len(texts))[0].tolist():
+        for code in rows.tally("source")[0].tolist():
             number = self._losses.hear(texts[code], heard.get(texts[code], {}))
             if number:
                 *_, (pane, _) = self._panes_of(rows)
@@ -180,6 +180,6 @@ class TelemetryWindows:
 def _workloads(rows: TenantRows) -> Iterator[tuple[str, Mask]]:
     """Workloads that have a name, and which rows are theirs."""
     texts, codes = rows.batch.texts("workload"), rows.codes("workload")
-    for code in tally(codes, len(texts))[0].tolist():
+    for code in rows.tally("workload")[0].tolist():
         if texts[code]:
             yield texts[code], codes == code
