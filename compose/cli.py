@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("compose.alert_commands:alerts", "Look at alerts, mute and close them."),
     "explain": ("compose.explain:command", "Tell why a client gets the answer it gets."),
     "schema": ("compose.schema:command", "Print the JSON Schema of policy objects."),
+    "demo": ("compose.demo_commands:demo", "Play a day of three tenants, with incidents, to see analytics at work."),
     "import": ("compose.import_command:command", "Read captures and logs of others as a tenant's query events."),
     "tail": ("compose.tail:command", "Show query events as they happen."),
     "sql": ("compose.sql:command", "Ask the store in SQL."),
