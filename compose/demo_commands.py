@@ -53,7 +53,7 @@ def traffic_command(
     if not as_json:
         click.echo(f"{len(made)} queries of {', '.join(TENANTS)} between {_clock(start)} and {_clock(end)} UTC")
     asyncio.run(_publish(bootstrap, store, made, int(start * 1000), quiet=as_json))
-    judged = wait_judged(store, made, lambda moment: None if as_json else click.echo(f"  judged until {moment}"))
+    judged = _judged(store, made, quiet=as_json)
     found = alerts(store, start)
     if as_json:
         click.echo(json.dumps(_builtins(made, found, judged=judged), indent=1))
@@ -84,6 +84,15 @@ async def _publish(bootstrap: str, store: Address, made: Day, epoch: int, *, qui
     with Progress(console=console, disable=quiet or not console.is_terminal) as bar:
         task = bar.add_task("publishing", total=len(made))
         await publish(bootstrap, store, made, epoch, lambda sent: bar.update(task, completed=sent))
+
+
+def _judged(store: Address, made: Day, *, quiet: bool) -> bool:
+    """Wait for the analysis with a line that says how far it is, where a person looks."""
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=quiet)
+    with console.status("the analysis begins") as status:
+        return wait_judged(store, made, lambda moment: status.update(f"judged until {moment}"))
 
 
 def _show(made: Day, found: list[Told], *, judged: bool) -> None:

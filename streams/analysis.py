@@ -41,6 +41,12 @@ EVERY, OPEN_EVERY = 5.0, 60.0
 """Seconds between looks at a state in memory, and at one set aside while an alert or entry is open: orders may end."""
 
 
+FAR = 600.0
+"""Seconds behind processing time from which events are taken to be of another time."""
+SPAN = 60.0
+"""Seconds of event time taken in at once: a backlog or an import is judged as its events happened, not as one lump."""
+
+
 class TenantState:
     """Everything streams remember of one tenant; bounded whatever the traffic."""
 
@@ -54,7 +60,7 @@ class TenantState:
         self.panel = Panel()
         self._desk = Desk(tenant)
         self.prior: Prior | None = None
-        self._clock = 0.0
+        self._clock = self._lag = 0.0
         self._busy_at: float | None = None
         self._ticked_at = 0.0
         self._standings = Standings(tenant)
@@ -90,20 +96,25 @@ class TenantState:
         self._busy_at, found = now, Findings()
         rows = columns if isinstance(columns, TenantRows) else TenantRows.of(columns)
         rows = self._seen.unseen(rows).not_later_than(now + AHEAD)
-        if len(rows):
-            self._changed = True
-            self._clock = max(self._clock, float(rows.times.max()))
-            self._telemetry.add(rows)
-            self._telemetry.lose(rows, heard or {})
-            self._answerers.add(rows)
-            self._popularity.add(rows)
-            self._desk.common = self._popularity.common
-            for finding in self.panel.update(rows, self._scene(self._clock)):
-                self._desk.report(finding, self.settings.feedback, now, found)
-            for first in self.panel.first_asked(self.settings.detection):
-                self._telemetry.count_new(first)
-        self._settle(self._clock, now, found)
+        for part in rows.spans(SPAN):
+            if len(part):
+                self._add(part, now, heard or {}, found)
+            self._settle(self._clock, now, found)
+        self._lag = now - self._clock
         return found
+
+    def _add(self, rows: TenantRows, now: float, heard: Mapping[str, Mapping[int, int]], found: Findings) -> None:
+        self._changed = True
+        self._clock = max(self._clock, float(rows.times.max()))
+        self._telemetry.add(rows)
+        self._telemetry.lose(rows, heard)
+        self._answerers.add(rows)
+        self._popularity.add(rows)
+        self._desk.common = self._popularity.common
+        for finding in self.panel.update(rows, self._scene(self._clock)):
+            self._desk.report(finding, self.settings.feedback, now, found)
+        for first in self.panel.first_asked(self.settings.detection):
+            self._telemetry.count_new(first)
 
     def tick(self, now: float) -> Findings:
         """Let time pass: idle windows close, quiet alerts close, overlay entries expire. Call about once a second."""
@@ -111,7 +122,9 @@ class TenantState:
         if self._busy_at is None:  # just loaded: a backlog may be on its way
             self._busy_at = now
         if self._clock and now - self._busy_at >= LATENESS and now > self._clock:
-            self._settle(now, now, found, idle=True)
+            # Where events lie far behind `now`, as imported ones do, idle time passes from the last of them on.
+            clock = now if self._lag < FAR else self._clock + now - self._busy_at
+            self._settle(clock, now, found, idle=True)
         else:
             self._settle(self._clock, now, found)
         return found

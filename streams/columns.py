@@ -6,7 +6,7 @@ shares one EventBatch, so that a value is hashed once whoever asked for it. Must
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -193,6 +193,16 @@ class TenantRows:
     def not_later_than(self, limit: float) -> TenantRows:
         """The same rows with times clamped: one resolver's wrong clock must not close everybody's windows."""
         return replace(self, times=np.minimum(self.times, limit)) if len(self) and self.times.max() > limit else self
+
+
+    def spans(self, seconds: float) -> Iterator[TenantRows]:
+        """These rows in spans of so many seconds by their times, one after the other; as they are if all lie in one."""
+        if not len(self) or self.times.max() - self.times.min() <= seconds:
+            yield self
+            return
+        numbers = self.times // seconds
+        for number in np.unique(numbers).tolist():
+            yield self.only(numbers == number)
 
 
 def tally(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -43,3 +43,17 @@ def test_a_capture_is_stored_once_and_judged(stack: Stack, tmp_path: Path) -> No
     assert (account["produced"], account["stored"], account["missing"], account["closed"]) == (900, 900, 0, True)
     question = "SELECT subject FROM nameward.alerts_now WHERE tenant = 'harbor' AND detector = 'heavy_hitters'"
     assert eventually(lambda: stack.sql(question), within=30, what="the tunnel's alert") == [{"subject": "tunnel.example"}]
+
+
+def test_a_demo_day_is_played_and_judged(stack: Stack) -> None:
+    """An hour of it: all is stored once, the tunnel is found, and there is no second hour before its time."""
+    told = nameward(stack, "demo", "traffic", "--hours", "1", "--rate", "0.5", "--json")
+    assert told.returncode == 0, told.stderr
+    day = json.loads(told.stdout)
+    tunnel = next(incident for incident in day["incidents"] if incident["name"] == "tunnel")
+    assert [alert["subject"] for alert in tunnel["alerts"]] == [tunnel["subject"]]
+    assert day["judged"]
+    (account,) = [one for one in json.loads(nameward(stack, "ledger", "--json").stdout) if one["source"] == "demo-traffic"]
+    assert (account["stored"], account["missing"], account["duplicates"], account["closed"]) == (day["events"], 0, 0, True)
+    again = nameward(stack, "demo", "traffic")
+    assert (again.returncode, "goes on from there and needs an hour at least" in again.stderr) == (1, True)

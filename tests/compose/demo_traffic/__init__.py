@@ -1,0 +1,1 @@
+"""The demo day as a generator makes it, and what is said of it afterwards."""
