@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("compose.import_command:command", "Read captures and logs of others as a tenant's query events."),
     "tail": ("compose.tail:command", "Show query events as they happen."),
     "sql": ("compose.sql:command", "Ask the store in SQL."),
+    "warehouse": ("compose.warehouse_commands:warehouse", "Look after the store: roll-ups, retention, analysts."),
     "ledger": ("compose.ledger:command", "Account for every event: produced, dropped, stored, missing."),
     "version": ("compose.programs:version", "Print the version."),
 }

@@ -3,7 +3,7 @@
 -- Times are cut to the minute or hour before anything is grouped by them.
 -- What names no client outlives the raw events (TTL below); what names clients ends with the tenant's retention (`nameward warehouse retain`).
 
--- Quantiles are sketches with a relative error of 1 %, unique counts have a standard error of about 2 %.
+-- Quantiles read at most 1 % low (16-bit floats, a few bytes each where values are few), unique counts have a standard error of about 2 %.
 CREATE TABLE IF NOT EXISTS nameward.traffic_minutes
 (
     `day` Date,
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS nameward.traffic_minutes
     `bytes_out` SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     `clients` AggregateFunction(uniqCombined64(12), String) CODEC(ZSTD(1)),
     `names` AggregateFunction(uniqCombined64(12), String) CODEC(ZSTD(1)),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY `day`
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS nameward.traffic_hours
     `bytes_out` SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     `clients` AggregateFunction(uniqCombined64(12), String) CODEC(ZSTD(1)),
     `names` AggregateFunction(uniqCombined64(12), String) CODEC(ZSTD(1)),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY `day`
@@ -110,7 +110,7 @@ CREATE TABLE IF NOT EXISTS nameward.upstreams_hours
     `upstream` LowCardinality(String),
     `queries` SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
     `failures` SimpleAggregateFunction(sum, UInt64) CODEC(T64, ZSTD(1)),
-    `latency` AggregateFunction(quantilesDD(0.01, 0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
+    `latency` AggregateFunction(quantilesBFloat16(0.5, 0.9, 0.99), UInt32) CODEC(ZSTD(1))
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY `day`
@@ -143,7 +143,7 @@ SELECT
     countIf(`rcode` = 'SERVFAIL') AS `servfail`, countIf(`answer_source` IN ('cache', 'stale')) AS `cached`,
     sum(`query_size`) AS `bytes_in`, sum(`response_size`) AS `bytes_out`,
     uniqCombined64State(12)(`client`) AS `clients`, uniqCombined64State(12)(`qname`) AS `names`,
-    quantilesDDState(0.01, 0.5, 0.9, 0.99)(`latency_us`) AS `latency`
+    quantilesBFloat16State(0.5, 0.9, 0.99)(`latency_us`) AS `latency`
 FROM nameward.query_events
 GROUP BY `day`, `tenant`, `workload`, `time`;
 
@@ -154,7 +154,7 @@ SELECT
     sum(m.`queries`) AS `queries`, sum(m.`denied`) AS `denied`, sum(m.`nxdomain`) AS `nxdomain`, sum(m.`servfail`) AS `servfail`,
     sum(m.`cached`) AS `cached`, sum(m.`bytes_in`) AS `bytes_in`, sum(m.`bytes_out`) AS `bytes_out`,
     uniqCombined64MergeState(12)(m.`clients`) AS `clients`, uniqCombined64MergeState(12)(m.`names`) AS `names`,
-    quantilesDDMergeState(0.01, 0.5, 0.9, 0.99)(m.`latency`) AS `latency`
+    quantilesBFloat16MergeState(0.5, 0.9, 0.99)(m.`latency`) AS `latency`
 FROM nameward.traffic_minutes AS m
 GROUP BY `day`, `tenant`, `workload`, `time`;
 
@@ -187,7 +187,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS nameward.upstreams_hours_feed TO nameward
 SELECT
     `day`, `tenant`, toStartOfHour(toDateTime(`time`, 'UTC')) AS `hour`, `upstream`,
     count() AS `queries`, countIf(`rcode` IN ('SERVFAIL', '')) AS `failures`,
-    quantilesDDState(0.01, 0.5, 0.9, 0.99)(`upstream_latency_us`) AS `latency`
+    quantilesBFloat16State(0.5, 0.9, 0.99)(`upstream_latency_us`) AS `latency`
 FROM nameward.query_events
 WHERE `upstream` != ''
 GROUP BY `day`, `tenant`, `hour`, `upstream`;

@@ -9,7 +9,7 @@ FROM
         `tenant`, `workload`, `time`, sum(t.`queries`) AS `queries`, sum(t.`denied`) AS `denied`, sum(t.`nxdomain`) AS `nxdomain`,
         sum(t.`servfail`) AS `servfail`, sum(t.`cached`) AS `cached`, uniqCombined64Merge(12)(t.`clients`) AS `clients`,
         uniqCombined64Merge(12)(t.`names`) AS `names`, sum(t.`bytes_in`) AS `bytes_in`, sum(t.`bytes_out`) AS `bytes_out`,
-        quantilesDDMerge(0.01, 0.5, 0.9, 0.99)(t.`latency`) AS `q`
+        quantilesBFloat16Merge(0.5, 0.9, 0.99)(t.`latency`) AS `q`
     FROM nameward.traffic_minutes AS t
     GROUP BY `tenant`, `workload`, `time`
 );
@@ -24,7 +24,7 @@ FROM
         `tenant`, `workload`, `time`, sum(t.`queries`) AS `queries`, sum(t.`denied`) AS `denied`, sum(t.`nxdomain`) AS `nxdomain`,
         sum(t.`servfail`) AS `servfail`, sum(t.`cached`) AS `cached`, uniqCombined64Merge(12)(t.`clients`) AS `clients`,
         uniqCombined64Merge(12)(t.`names`) AS `names`, sum(t.`bytes_in`) AS `bytes_in`, sum(t.`bytes_out`) AS `bytes_out`,
-        quantilesDDMerge(0.01, 0.5, 0.9, 0.99)(t.`latency`) AS `q`
+        quantilesBFloat16Merge(0.5, 0.9, 0.99)(t.`latency`) AS `q`
     FROM nameward.traffic_hours AS t
     GROUP BY `tenant`, `workload`, `time`
 );
@@ -67,7 +67,7 @@ FROM
 (
     SELECT
         `tenant`, `hour`, `upstream`, sum(t.`queries`) AS `queries`, sum(t.`failures`) AS `failures`,
-        quantilesDDMerge(0.01, 0.5, 0.9, 0.99)(t.`latency`) AS `q`
+        quantilesBFloat16Merge(0.5, 0.9, 0.99)(t.`latency`) AS `q`
     FROM nameward.upstreams_hours AS t
     GROUP BY `tenant`, `hour`, `upstream`
 );

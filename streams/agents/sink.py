@@ -20,6 +20,7 @@ from schemas.topics import DEAD, EVENTS
 from streams.agents import topic_of
 from streams.agents.collector import Acknowledge, Collector, Item, Limits
 from streams.agents.crew import Crew
+from streams.agents.housekeeping import keep_house
 from streams.agents.status import serve_status, standing
 from streams.codec import dead_letter, read_batch
 from streams.config import WorkerSettings
@@ -167,5 +168,6 @@ def register(app: AppT, settings: WorkerSettings, warehouse: Warehouse) -> Sink:
     app.on_partitions_revoked.connect(let_go)
     sink.crew.enlist(sink.events.run)
     sink.crew.enlist(sink.signals.run)
+    sink.crew.enlist(lambda: keep_house(settings.warehouse))
     serve_status(app, settings, page)
     return sink

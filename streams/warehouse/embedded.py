@@ -7,6 +7,7 @@ results never leak from one to the next. Must not know HTTP.
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusa
 from streams.warehouse.access import ANALYST
 from streams.warehouse.engine_config import Limits, config_text, users_text
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
-from streams.warehouse.statements import quoted, tsv_parameters
+from streams.warehouse.statements import from_file, quoted, tsv_parameters
 
 _CODE = re.compile(r"Code: (\d+)\. DB::")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -52,6 +53,10 @@ class Database:
         if database:
             run(connection, f"USE `{database.replace('`', '')}`")
         return connection
+
+    def spool_file(self) -> Path:
+        """A path for one statement's data or result; whoever asks removes it."""
+        return self.path / "spool" / f"{secrets.token_hex(8)}"
 
     def connect_analyst(self, tenant: str, settings: Mapping[str, str]) -> Connection:
         """A fresh connection that reads one tenant's rows and can never do more; the caller closes it.
@@ -149,15 +154,13 @@ class Embedded:
 
     def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
         """See Warehouse."""
-        connection = self._database.connect()
+        spool = self._database.spool_file()
         try:
-            inserter = connection.send_insert(insert_statement(table, columns.schema.names), "ArrowStream")
-            inserter.append(arrow_stream(columns).to_pybytes())
-            inserter.finish()
-        except RuntimeError as error:
-            raise engine_error(error) from None
+            with spool.open("wb") as file:
+                file.write(arrow_stream(columns))
+            self._run(from_file(insert_statement(table, columns.schema.names), str(spool), "ArrowStream"), None)
         finally:
-            connection.close()
+            spool.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Connections live no longer than a call; there is nothing to let go."""

@@ -18,9 +18,14 @@ from streams.warehouse.rows import counter_rows, event_rows
 Batch = tuple[BatchHeader, pa.RecordBatch]
 _Place = tuple[str, int, int]
 
-_HIGH_WATER = (
-    "SELECT source, epoch, partition, max(sequence) FROM nameward.query_events GROUP BY source, epoch, partition"
-)
+# What retention has taken away was stored, too.
+_HIGH_WATER = """SELECT source, epoch, partition, max(reached) FROM (
+SELECT toString(source) AS source, epoch, partition, max(sequence) AS reached FROM nameward.query_events
+GROUP BY source, epoch, partition
+UNION ALL
+SELECT toString(source) AS source, epoch, partition, max(highest) AS reached FROM nameward.retired
+GROUP BY source, epoch, partition
+) GROUP BY source, epoch, partition"""
 
 
 class EventStore:

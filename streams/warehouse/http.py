@@ -8,7 +8,6 @@ threads: a pool for reading and another for inserts, so that analysts never stan
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import os
 import time
@@ -32,6 +31,7 @@ from streams.warehouse.http_request import (
     RequestError,
     credentials,
     error_text,
+    of_this_machine,
     read_ask,
     status_of,
     stranger,
@@ -120,7 +120,7 @@ class HttpInterface:
         """
         user, password = credentials(request)
         if user in OPERATORS:
-            if not ipaddress.ip_address(request.remote or "::").is_loopback:
+            if not of_this_machine(request.remote or ""):
                 raise stranger(user or "default")
             return ""
         tenant = await asyncio.get_running_loop().run_in_executor(
@@ -141,7 +141,8 @@ class HttpInterface:
         if ask.tenant:
             return await self._read(request, restricted(ask), statement)
         if statement.data is not None:
-            summary = await insert(self._sessions, self._writers, ask, statement, body)
+            spool = self._database.spool_file()
+            summary = await insert(ask, statement, body, sessions=self._sessions, pool=self._writers, spool=spool)
             return web.Response(headers=self._headers(ask, summary))
         if ask.readonly and not statement.reads and statement.verb not in {"SET", "USE"}:
             raise refusal(GET_IS_READONLY, READONLY)
@@ -149,7 +150,7 @@ class HttpInterface:
 
     async def _read(self, request: web.Request, ask: Ask, statement: Statement) -> web.StreamResponse:
         started = time.perf_counter()
-        spool = self._database.path / "spool" / f"{id(request):x}-{time.monotonic_ns():x}"
+        spool = self._database.spool_file()
         try:
             summary = await asyncio.get_running_loop().run_in_executor(self._readers, self._run, ask, statement, spool)
             summary["elapsed_ns"] = str(int((time.perf_counter() - started) * 1e9))

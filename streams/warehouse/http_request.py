@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import re
 import uuid
 from dataclasses import dataclass
@@ -192,6 +193,15 @@ def credentials(request: web.Request) -> tuple[str, str]:
                 "Code: 194. DB::Exception: Invalid HTTP Basic credentials. (REQUIRED_PASSWORD)", 194
             ) from None
     return user, password
+
+
+def of_this_machine(remote: str) -> bool:
+    """Whether a peer is on this machine; an IPv6 socket sees IPv4 addresses as RFC 4291 section 2.5.5.2 maps them."""
+    try:
+        address = ipaddress.ip_address(remote)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def stranger(user: str) -> RequestError:

@@ -6,11 +6,12 @@ connection, kept open, one call at a time.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import threading
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
 import pyarrow as pa
 
@@ -26,7 +27,7 @@ class Loopback:
     """Warehouse behind an HTTP address.
 
     Args:
-        url: ``http://host:port``.
+        url: ``http://host:port``, with ``user:password@`` for an analyst.
         timeout_s: of one call; an insert of 100,000 rows takes less than a second.
     """
 
@@ -34,6 +35,7 @@ class Loopback:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 8123
         self._timeout_s = timeout_s
+        self._headers = _credentials(parts)
         self._connection: HTTPConnection | None = None
         self._lock = threading.Lock()
 
@@ -79,8 +81,16 @@ class Loopback:
             self.close()
         if self._connection is None:
             self._connection = HTTPConnection(self._host, self._port, timeout=self._timeout_s, blocksize=_STEP)
-        self._connection.request("POST", path, body=body, headers={"Content-Length": str(len(body))})
+        self._connection.request("POST", path, body=body, headers={**self._headers, "Content-Length": str(len(body))})
         return self._connection.getresponse()
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """Basic authentication (RFC 7617) of a URL with a user."""
+    if not parts.username:
+        return {}
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _ended(connection: HTTPConnection) -> bool:

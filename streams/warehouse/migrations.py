@@ -34,6 +34,14 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(sorted(found, key=lambda migration: migration.version))
 
 
+def pending(warehouse: Warehouse) -> list[int]:
+    """Versions this program knows and the database does not have."""
+    if not warehouse.query("SELECT 1 FROM system.tables WHERE database = 'nameward' AND name = 'schema_versions'"):
+        return [migration.version for migration in migrations()]
+    applied = _applied(warehouse)
+    return [migration.version for migration in migrations() if migration.version not in applied]
+
+
 def migrate(warehouse: Warehouse) -> list[int]:
     """Bring the database to the newest version; the versions applied now.
 
@@ -43,7 +51,7 @@ def migrate(warehouse: Warehouse) -> list[int]:
     known = migrations()
     warehouse.execute("CREATE DATABASE IF NOT EXISTS nameward")
     warehouse.execute(_VERSIONS)
-    applied = {int(version) for (version,) in warehouse.query("SELECT DISTINCT version FROM nameward.schema_versions")}
+    applied = _applied(warehouse)
     newest = known[-1].version
     if applied and max(applied) > newest:
         raise RefusedError(
@@ -61,6 +69,10 @@ def migrate(warehouse: Warehouse) -> list[int]:
         )
         done.append(migration.version)
     return done
+
+
+def _applied(warehouse: Warehouse) -> set[int]:
+    return {int(version) for (version,) in warehouse.query("SELECT DISTINCT version FROM nameward.schema_versions")}
 
 
 def _statements(text: str) -> list[str]:

@@ -155,6 +155,16 @@ def quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
+def from_file(insert: str, path: str, name: str) -> str:
+    """An INSERT whose data, in a format, stands in a file; SETTINGS of the statement come after the file."""
+    sql, cut = insert.encode("utf-8", "surrogateescape"), None
+    for token in _tokens(sql):
+        cut = token.start if token.upper == "SETTINGS" else cut
+    head, settings = (sql, b"") if cut is None else (sql[:cut], sql[cut:])
+    parts = (head.decode("utf-8", "surrogateescape"), settings.decode("utf-8", "surrogateescape"))
+    return f"{parts[0]}\nFROM INFILE {quoted(path)} COMPRESSION 'none' {parts[1]}\nFORMAT {name}"
+
+
 def tsv_parameters(parameters: Mapping[str, str | int | float] | None) -> dict[str, str]:
     """Query parameters as the engine reads them: text in TabSeparated escaping."""
     table = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n"})

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
 from schemas.batches import BatchHeader
-from streams.warehouse import AwayError, Parameters, Row
+from streams.warehouse import AwayError, Parameters, Row, WarehouseError
 from streams.warehouse.embedded import Embedded
 from streams.warehouse.event_store import EventStore
 from streams.warehouse.rows import event_rows
@@ -184,3 +184,12 @@ def test_dictionaries_of_many_batches_become_one(embedded: Embedded) -> None:
     assert embedded.query(
         "SELECT qname, toInt64(count()) FROM nameward.query_events GROUP BY qname ORDER BY qname"
     ) == [(f"q{n}.example", 3) for n in range(4)]
+
+
+def test_an_insert_that_fails_at_its_very_end_says_so(embedded: Embedded) -> None:
+    """Where the engine commits; what it says nothing of would be lost."""
+    rows = event_rows([batch(0, 150)[1]])
+    days = [(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n)).date() for n in range(150)]
+    with pytest.raises(WarehouseError, match="Too many partitions"):
+        embedded.insert_arrow("nameward.query_events", rows.set_column(0, "day", pa.array(days, pa.date32())))
+    assert stored(embedded) == []
