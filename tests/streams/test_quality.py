@@ -31,9 +31,9 @@ def test_a_short_incident_is_found_and_nothing_else(scenario: Scenario) -> None:
     assert verdict.false == ()
 
 
-def test_a_quiet_morning_stays_quiet() -> None:
-    """Ten clients at work raise nothing."""
-    quiet = Scenario("morning", "generated", lambda: benign.office(3, clients=6, days=0.25, sessions=16), step=5.0)
+def test_a_quiet_day_stays_quiet() -> None:
+    """Six clients at work raise nothing."""
+    quiet = Scenario("day", "generated", lambda: benign.office(3, clients=6, sessions=16), step=30.0)
     assert judge(play(quiet)).false == ()
 
 

@@ -23,6 +23,8 @@ CAPTURED = (
 DAY = 86400.0
 _MIDNIGHT = START - START % DAY
 _SESSION = 90.0
+_MOST = 40
+"""Seconds and queries of a session."""
 _RHYTHM = (1, 1, 1, 1, 1, 1, 2, 5, 9, 10, 10, 9, 7, 9, 10, 10, 9, 6, 4, 3, 2, 2, 1, 1)
 """Sessions by hour of the day, in proportion."""
 
@@ -54,42 +56,44 @@ def invented() -> tuple[QueryEvent, ...]:
 _WORDS = ["north", "wind", "paper", "stone", "cloud", "river", "metal", "green", "blue", "market", "house", "garden", "light", "train", "forest", "bridge", "harbor"]
 
 
-def corpus() -> tuple[QueryEvent, ...]:
-    """What office days are made of."""
-    found = tuple(item for name in CAPTURED for item in captured(name))
-    return found or invented()
+@lru_cache(maxsize=1)
+def corpora() -> tuple[tuple[QueryEvent, ...], ...]:
+    """What office days are made of: the office hour twice, since the other captures walk through lists of popular names."""
+    found = tuple(pool for name in (*CAPTURED, CAPTURED[-1]) if (pool := captured(name)))
+    return found or (invented(),)
 
 
-def office(seed: int, *, days: float = 1.0, clients: int = 40, sessions: int = 12, midnight: float = _MIDNIGHT) -> list[QueryEvent]:
-    """Working days of a tenant: each client has sessions a day, each a minute and a half of what somebody once asked.
+@lru_cache(maxsize=4)
+def office(seed: int, *, days: int = 1, clients: int = 40, sessions: int = 24, midnight: float = _MIDNIGHT) -> tuple[QueryEvent, ...]:
+    """Days of a tenant: each client has sessions a day, by the rhythm of an office, each a piece of what somebody once asked.
 
     Args:
         seed: of everything.
-        days: how long.
+        days: how many.
         clients: how many.
         sessions: of one client and day.
         midnight: of the first day, Unix seconds.
     """
-    rng, pool = random.Random(seed), corpus()
+    rng = random.Random(seed)
     found: list[QueryEvent] = []
     for client in range(clients):
-        for _ in range(int(sessions * days)):
+        for number in range(sessions * days):
             hour = rng.choices(range(24), _RHYTHM)[0]
-            start = midnight + rng.randrange(max(1, round(days))) * DAY * min(1.0, days) + hour * 3600 * min(1.0, days) + rng.random() * 3600
-            found += _session(pool, rng, start, f"10.0.{client // 200}.{10 + client % 200}")
-    return sorted(found, key=lambda item: item.time)
+            start = midnight + number % days * DAY + hour * 3600 + rng.random() * 3600
+            found += _session(rng.choice(corpora()), rng, start, f"10.0.{client // 200}.{10 + client % 200}")
+    return tuple(sorted(found, key=lambda item: item.time))
 
 
 def _session(pool: Sequence[QueryEvent], rng: random.Random, start: float, client: str) -> list[QueryEvent]:
     first = rng.randrange(len(pool))
     began = pool[first].time.timestamp()
     found = []
-    for item in pool[first : first + 80]:
+    for item in pool[first : first + _MOST]:
         ago = item.time.timestamp() - began
         if not 0 <= ago < _SESSION:
             break
         at = datetime.fromtimestamp(start + ago, UTC)
-        found.append(msgspec.structs.replace(item, time=at, client=client, tenant="acme", source="r1", epoch=1, partition=0))
+        found.append(msgspec.structs.replace(item, time=at, client=client, tenant="acme", source="r1", epoch=1, partition=0, policy_version="1"))
     return found
 
 

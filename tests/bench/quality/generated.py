@@ -31,18 +31,18 @@ def scenarios(*, small: bool = False) -> Iterator[Scenario]:
     yield _play("search list gone wrong", search_list(), ("nxdomain_storm",), ("corp.example",), within=180)
     yield _play("rebinding", rebinding(), ("rebinding",), ("rebind.example",), within=600)
     yield _play("policy probing", probing(), ("policy_probing",), (SUSPECT, "prober"), within=900)
-    yield _play("policy version that denies", shift(), ("policy_shift",), ("policy", "v2"), within=900, hours=3, since=NINE)
-    yield _play("slow upstream", trouble(slow=True), ("service_trouble",), ("192.0.2.53",), within=900, hours=5, since=NINE + 2.5 * HOUR)
-    yield _play("failing upstream", trouble(slow=False), ("service_trouble",), ("192.0.2.53",), within=900, hours=5, since=NINE + 2.5 * HOUR)
-    yield _play("newly observed burst", burst(), ("newly_observed",), (SUSPECT,), within=1800, hours=8)
-    yield _play("ten times the volume", volume(), ("volume",), ("tenant", SUSPECT), within=900, hours=8)
-    yield _play("fast flux", flux(), ("fast_flux",), ("flux.example",), within=7200, hours=3)
+    yield _play("policy version that denies", shift(), ("policy_shift",), ("policy", "v2"), within=900, days=0, since=NINE)
+    yield _play("slow upstream", trouble(slow=True), ("service_trouble",), ("192.0.2.53",), within=900, hours=5, step=5.0, since=NINE + 2.5 * HOUR)
+    yield _play("failing upstream", trouble(slow=False), ("service_trouble",), ("192.0.2.53",), within=900, hours=5, step=5.0, since=NINE + 2.5 * HOUR)
+    yield _play("newly observed burst", burst(), ("newly_observed",), (SUSPECT,), within=1800, days=3, step=10.0)
+    yield _play("ten times the volume", volume(), ("volume",), ("tenant", SUSPECT), within=900, days=8, step=20.0)
+    yield _play("fast flux", flux(), ("fast_flux",), ("flux.example",), within=7200, hours=3, step=5.0)
     for period, jitter in ((60, 0.1), (300, 0.2)) if small else _BEATS:
         name = f"beacon every {period} s, jitter {jitter:.0%}"
-        yield _play(name, beacon(period, jitter), ("beaconing",), ("c2.example", SUSPECT), hours=24, step=10.0)
+        yield _play(name, beacon(period, jitter), ("beaconing",), ("c2.example", SUSPECT), days=1, step=10.0)
     for family in shipped().held_out:
         if names := generated_names(family):
-            yield _play(f"infection, {family}", infection(names), ("dga", "nxdomain_storm"), (SUSPECT,), within=HOUR, hours=4)
+            yield _play(f"infection, {family}", infection(names), ("dga", "nxdomain_storm"), (SUSPECT,), within=HOUR, hours=4, step=2.0)
 
 
 _BEATS = tuple((period, jitter) for period in (30, 60, 300, 900, 3600) for jitter in (0.0, 0.1, 0.3, 0.5))
@@ -56,15 +56,17 @@ def _play(
     *,
     within: float = 0.0,
     hours: float = 2.0,
+    days: int | None = None,
     step: float = 1.0,
     since: float = 0.0,
 ) -> Scenario:
+    """An incident over so many hours around nine o'clock of an office day, or over whole days, or over nothing (0 days)."""
     own = tuple(sorted(events, key=lambda item: item.time))
-    begin = NINE - 2 * HOUR if hours < 20 else _MIDNIGHT
 
     def background() -> Sequence[QueryEvent]:
-        day = office(7, clients=20, sessions=24)
-        return [item for item in day if begin <= item.time.timestamp() < begin + (hours + 2) * HOUR]
+        if days is not None:
+            return office(7, days=days, clients=20) if days else ()
+        return [item for item in office(7, clients=20) if -2 * HOUR <= item.time.timestamp() - NINE < hours * HOUR]
 
     settings = TenantSettings(Feedback(), internal=(".corp.example",))
     return Scenario(name, "generated", background, Incident(detectors, marks, own, within, since), settings, step)
@@ -137,7 +139,7 @@ def trouble(*, slow: bool, seed: int = 6) -> list[QueryEvent]:
 def burst(seed: int = 8) -> list[QueryEvent]:
     """One client asks three hundred domains within ten minutes that nobody here ever asked."""
     rng = random.Random(seed)
-    start = NINE + 5 * HOUR
+    start = NINE + 2 * DAY + 5 * HOUR
     return _many(_every(start, 600, 2.0), lambda at, n: event(
         at, f"www.{rng.choice(_SYLLABLES)}{rng.choice(_SYLLABLES)}{n}.com", n, client=SUSPECT))  # fmt: skip
 
@@ -145,7 +147,7 @@ def burst(seed: int = 8) -> list[QueryEvent]:
 def volume(seed: int = 9) -> list[QueryEvent]:
     """One client asks forty queries a second for ten minutes."""
     del seed
-    start = NINE + 5 * HOUR
+    start = NINE + 7 * DAY + 5 * HOUR
     return _many(_every(start, 600, 0.025), lambda at, n: event(at, f"h{n % 40}.partner.example", n, client=SUSPECT))
 
 

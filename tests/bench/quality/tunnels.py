@@ -36,8 +36,8 @@ def recorded(path: Path) -> tuple[QueryEvent, ...]:
 
 def during_work(events: Sequence[QueryEvent], stretch: float, *, clients: int = 8) -> Scenario:
     """The events, stretched in time, of one client of an office at work."""
-    day = office(11, days=0.25, clients=clients, sessions=24)
-    begin, first = day[len(day) // 3].time.timestamp(), events[0].time.timestamp()
+    day = office(11, clients=clients, sessions=40)
+    begin, first = day[len(day) // 2].time.timestamp(), events[0].time.timestamp()
     moved = tuple(
         msgspec.structs.replace(
             item,
