@@ -3,8 +3,9 @@
 Judged are whole minutes of telemetry, so an event costs nothing here. The tenant is compared with its own week, and
 with the global prior where that is young (streams/seasonal.py has the formulas): too many are z > 4 above it, three
 times as many and 600 more than usual, for three minutes in a row; silence is a twentieth of what is usual where that
-is at least 60, for ten minutes. While nobody knows the hour only a minute of COLD times the highest ever seen, and of
-the floor, counts.
+is at least 60, for ten minutes. The minutes of a small tenant vary so much that z says little: three times the highest
+minute of some days is too many, too. While nobody knows the hour only a minute of COLD times the highest ever seen, and
+of the floor, counts.
 
 The largest clients of a minute are compared with their own share of what the tenant usually asks then (of what it asks
 now, if that is more), so that they follow its week: the difference of log(1 + count), an EWMA (streams/baselines.py);
@@ -34,6 +35,8 @@ from streams.seasonal import HOURS, SEEN, WHOLE, Expected, Seasonal, hour_of_wee
 NAME = "volume"
 MINUTE = 60
 COLD = 20
+OLD = 3600
+"""Minutes watched from which the highest of them says something."""
 SILENT = 0.05
 PATIENCE = {"rise": 120, "silence": 1440}
 GAP = 15
@@ -122,12 +125,14 @@ class Volume(Detector):
             if course.run >= enough + PATIENCE[kind]:
                 self.week.accept(minute, value, scene.prior)
                 course.run = course.frozen = 0
+                course.highest = max(course.highest, value)
         if window is not None:
             usual = None if expected is None else expected.y
             found += self.talkers.judge(minute, window, usual, scene)
         if minute >= course.frozen:
             self.week.learn(minute, value, scene.prior)
-            course.highest = max(course.highest, value)
+            if kind != "rise":
+                course.highest = max(course.highest, value)
         return found
 
     def _kind(self, value: int, expected: Expected | None, mine: VolumeSpec) -> str:
@@ -136,6 +141,9 @@ class Volume(Detector):
             return "rise" if known and value >= COLD * max(self._course.highest, mine.floor) else ""
         usual, z = expected.value, expected.z(value)
         if z > mine.z and value >= mine.factor * usual and value - usual >= mine.floor:
+            return "rise"
+        highest = self._course.highest
+        if self.week.learnt >= OLD and value >= mine.factor * highest and value - highest >= mine.floor:
             return "rise"
         return "silence" if usual >= mine.busy and z < -mine.z and value <= SILENT * usual else ""
 
