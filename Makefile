@@ -1,4 +1,4 @@
-# make up | test | check | bench | quality | clean. Everything lives in .venv; nothing else of the machine is touched.
+# make up | test | check | bench | quality | notebooks | strip | clean. Everything lives in .venv; nothing else of the machine is touched.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
@@ -8,7 +8,7 @@ ARGS ?=
 # Tests go side by side, a module in one process: as many as there are cores, at most four. ARGS="-n 0" is one after the other.
 SPREAD := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: up env dev test check bench quality clean
+.PHONY: up env dev test check bench quality notebooks strip clean
 
 up: env
 	exec $(BIN)/nameward up $(ARGS)
@@ -30,6 +30,17 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.run
 	@echo "installing the tools of the tests into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
+
+$(VENV)/.notebooks: pyproject.toml $(VENV)/.run
+	@echo "installing JupyterLab into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --editable '.[notebooks]'
+	@touch $@
+
+notebooks: $(VENV)/.notebooks
+	cd notebooks && exec ../$(BIN)/jupyter lab $(ARGS)
+
+strip: dev
+	$(BIN)/python notebooks/strip.py
 
 check: dev
 	$(BIN)/ruff check .

@@ -1,0 +1,141 @@
+"""Every notebook runs from top to bottom on a day of traffic, shows that tenant's figures, and is honest where there are none."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from streams.warehouse.loopback import Loopback
+from tests.notebooks.day import BEACON, OTHERS, TUNNEL, fill
+from tests.streams.store import Store, running
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+CONNECTION = "NAMEWARD_CLICKHOUSE_URL", "NAMEWARD_TENANT", "NAMEWARD_ALERT"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store that holds a day of two tenants, acme the busier one."""
+    with running(tmp_path_factory.mktemp("store")) as process:
+        warehouse = Loopback(process.url)
+        fill(warehouse, datetime.now(UTC).replace(second=0, microsecond=0))
+        warehouse.close()
+        yield process
+
+
+def told(path: Path, **environment: str) -> tuple[dict[str, str], dict[str, int]]:
+    """Run a notebook: text that each section put out, figures in each; sections by their headings."""
+    notebook = nbformat.read(path, as_version=4)
+    inherited = {name: value for name, value in os.environ.items() if name not in CONNECTION}
+    runner = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}})
+    runner.execute(env=inherited | environment)
+    texts, figures, section = {"": ""}, {"": 0}, ""
+    for cell in notebook.cells:
+        if heading := re.match(r"## (.+)", cell.source):
+            section = heading[1]
+            texts[section], figures[section] = "", 0
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {})
+            figures[section] += "image/png" in shown
+            texts[section] += output.get("text", "") + shown.get("text/html", "") + shown.get("text/markdown", "")
+    return texts, figures
+
+
+EXPECTED: dict[str, dict[str, tuple[int, tuple[str, ...]]]] = {
+    "01_tenant_overview": {
+        "How much is asked, and how much goes wrong?": (1, ()),
+        "Who asks?": (1, ("10.1.1.13", "laptops")),
+        "What is asked for?": (1, ()),
+        "How fast are the answers?": (1, ()),
+        "What was denied, and by which rule?": (1, ("house/advertising", "adnet.example")),
+        "What do the detectors say?": (0, (TUNNEL, "critical", "learning", "off")),
+        "Is all of it here?": (0, ("r1",)),
+    },
+    "02_investigate_alert": {
+        "What does it say?": (0, ("17300", "threshold", TUNNEL)),
+        "How did it grow?": (1, ("medium", "high", "critical")),
+        "When did it happen?": (1, ()),
+        "Who is involved?": (0, ("10.1.1.13", "TXT")),
+        "What exactly was asked?": (0, (TUNNEL,)),
+        "What did policy do about it?": (0, ("enforce", f".{TUNNEL}")),
+        "What else did these clients do?": (0, ("news.example",)),
+        "What now?": (0, ("nameward alerts mute 5f0c5d1c9a", "nameward alerts close 5f0c5d1c9a")),
+    },
+    "03_policy_change": {
+        "Which versions decided?": (0, ("before: v1   after: v2",)),
+        "When did it change, and what became of denials?": (1, ()),
+        "How did the mix of verdicts change?": (1, ()),
+        "Which rules do it?": (1, ()),
+        "Which names are denied now that were not?": (0, ("play.streams.example", "house/streaming")),
+        "What would rules in audit mode deny?": (1, ("house/streaming",)),
+        "What did analytics say of the change?": (0, ("No alert of the detector policy_shift (it is active",)),
+    },
+    "04_hunting": {
+        "What is newly observed?": (1, ("start.fresh-17.example",)),
+        "What beats like a clock?": (1, (BEACON, "10.1.2.12")),
+        "Where might data leave?": (1, (TUNNEL,)),
+        "Who asks for names that do not exist?": (0, ("10.1.1.15",)),
+        "Which record types are unusual here?": (0, ("TXT",)),
+        "What did the detectors say of all this?": (0, ("heavy_hitters", "beaconing is learning")),
+    },
+    "05_service_map": {
+        "Who depends on what?": (1, ()),
+        "Which dependencies are shared?": (1, ()),
+        "Who would notice if a service went away?": (0, ("db.acme.internal", "batch")),
+        "What is new in the last hours?": (0, ("start.fresh-",)),
+        "How do the upstream servers behind it do?": (1, ("192.0.2.53",)),
+    },
+}
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_answers_its_questions(store: Store, path: Path) -> None:
+    """Without an error, each section with its figures and rows, of the busiest tenant alone."""
+    texts, figures = told(path, NAMEWARD_CLICKHOUSE_URL=store.url)
+    assert "Tenant **acme**" in texts[""]
+    assert {section: figures[section] for section in EXPECTED[path.stem]} == {
+        section: count for section, (count, _) in EXPECTED[path.stem].items()
+    }
+    missing = {section: word for section, (_, words) in EXPECTED[path.stem].items() for word in words if word not in texts[section]}
+    assert not missing, {section: texts[section][-2000:] for section in missing}
+    assert OTHERS not in "".join(texts.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences"),
+    [
+        ("02_investigate_alert", ("No alerts of this tenant", "the cells below have nothing to show")),
+        ("03_policy_change", ("nothing to compare yet", "No rule in audit mode matched", "it has not said how it stands")),
+    ],
+)
+def test_where_there_is_nothing_it_says_so(store: Store, name: str, sentences: tuple[str, ...]) -> None:
+    """For a tenant without alerts and with one version of policy."""
+    texts, _ = told(NOTEBOOKS / f"{name}.ipynb", NAMEWARD_CLICKHOUSE_URL=store.url, NAMEWARD_TENANT="globex")
+    for sentence in sentences:
+        assert sentence in "".join(texts.values())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_no_outputs_are_kept(path: Path) -> None:
+    """Data of a tenant never gets into the repository by way of a saved notebook."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    kept = [number for number, cell in enumerate(cells) if cell.outputs or cell.execution_count is not None]
+    assert not kept, f"{path.name} was saved with outputs: run `make strip` before you commit it"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_values_never_become_text_of_a_query(path: Path) -> None:
+    """SQL stands in plain strings, with parameters; and every question is about one tenant."""
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert not re.search(r'ask\(\s*[rRfFbB]+"', code)
+    queries = re.findall(r'ask\(\s*"+(.*?)"+', code, re.DOTALL)
+    assert len(queries) == code.count(".ask(")
+    assert not [sql for sql in queries if "{tenant:String}" not in sql and "nameward.ledger" not in sql]
