@@ -41,7 +41,16 @@ class DgaSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class BeaconingSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Regular contact, as malware keeps with its master."""
+    """Regular contact, as malware keeps with its master.
+
+    score: from which on a pair of client and name is told; contacts: how many there must be; hours: how long the tenant
+    must have been watched; new_per_day: pairs told for the first time a day.
+    """
+
+    score: Share = 0.85
+    contacts: Annotated[int, Meta(ge=8, le=64)] = 20
+    hours: Annotated[float, Meta(ge=2, le=24)] = 2.0
+    new_per_day: Count = 20
 
 
 class NewlyObservedSpec(DetectorSpec, frozen=True, kw_only=True):

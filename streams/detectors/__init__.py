@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.detectors.beaconing import Beaconing
 from streams.detectors.finding import Detector
 from streams.detectors.heavy_hitters import HeavyHitters
 from streams.detectors.newly_observed import NewlyObserved
@@ -13,6 +14,7 @@ from streams.detectors.volume import Volume
 
 DETECTORS: tuple[type[Detector], ...] = (
     HeavyHitters,
+    Beaconing,
     NxdomainStorm,
     NewlyObserved,
     PolicyProbing,
