@@ -14,14 +14,17 @@ from numpy.typing import NDArray
 from schemas.detection_spec import BeaconingSpec
 from schemas.objects import Severity
 from schemas.signals import SuggestedEntry
-from streams.detectors.beacon_pairs import KEPT, QUARTER, QUARTERS, Ints, Pairs
+from streams.detectors.beacon_pairs import KEPT, QUARTER, QUARTERS, SLOT, Ints, Pairs
 from streams.detectors.beacon_score import Bars, age_modifier, prevalence_modifier, spread
 from streams.detectors.finding import Finding
 
 NAME = "beaconing"
-REGULAR_MAD, REGULAR = 0.6, 0.68
-"""Least MAD score and timestamp score: jitter of half a period has 0.75 and 0.85, random times 0.3 and 0.5."""
-SHORTEST = 10
+REGULAR, STEADY, FEW_MARGIN, SHORT, MOST_SHORT = 0.68, 0.6, 0.12, 0.4, 0.12
+"""Least timestamp score; least MAD score, and what is added to it for few contacts; what a short interval is, of the
+median, and the share there may be of them. Jitter of half a period has 0.85, 0.75 and none; random times have 0.5, 0.3
+and a quarter."""
+SILENCE = 2 * SLOT
+"""Seconds no interval can be shorter than; without them random times in quick succession would look steady."""
 LEAST_QUARTERS = 8
 HIGH, MEDIUM = 0.95, 0.9
 
@@ -64,8 +67,9 @@ def beacons(pairs: Pairs, rows: Ints, start: float, now: int, since: float) -> I
     for length in np.unique(lengths).tolist():
         some = rows[lengths == length]
         times, sizes, marks = pairs.rings(some, length)
-        skewed, mad, period = spread(np.diff(times, axis=1).astype(np.float64))
-        regular = (mad >= REGULAR_MAD) & ((skewed + mad) / 2 >= REGULAR) & (period >= SHORTEST) & ~_cached(marks[:, 1:])
+        intervals = np.diff(times, axis=1).astype(np.float64)
+        skewed, mad, period = spread(intervals)
+        regular = ((skewed + mad) / 2 >= REGULAR) & _steady(intervals, length) & ~_cached(marks[:, 1:])
         for at in np.flatnonzero(regular).tolist():
             row = int(some[at])
             bars = Bars(pairs.quarters(row, first, end), float(pairs.columns["first"][row]), float(times[at, -1]))
@@ -92,6 +96,15 @@ def beacons(pairs: Pairs, rows: Ints, start: float, now: int, since: float) -> I
                 asking,
                 int(times[at, -1]),
             )
+
+
+def _steady(intervals: NDArray[np.float64], length: int) -> NDArray[np.bool_]:
+    """Rows whose intervals scatter less than those of random times ever would, beyond the silence they all contain."""
+    beyond = intervals - SILENCE
+    _, mad, median = spread(beyond)
+    short = (beyond < SHORT * median[:, None]).mean(axis=1)
+    steady: NDArray[np.bool_] = (median >= 1) & (short <= MOST_SHORT)
+    return steady & (mad >= STEADY + FEW_MARGIN * (1 - length / KEPT))
 
 
 def _cached(marks: Ints) -> NDArray[np.bool_]:

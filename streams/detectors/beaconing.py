@@ -2,8 +2,8 @@
 
 Judged once a minute of event time, for (client, name) pairs that made contact meanwhile: the score of RITA version 5
 (beacon_score.py) over the last 24 hours, from `contacts` contacts and `hours` hours of watching on, with modifiers of
-0.15 for rare or common names and young or old contacts. Beside the total, the intervals themselves must be regular
-(MAD score and timestamp score): for DNS, sizes and duration are nearly always perfect and would carry a busy browser.
+0.15 for rare or common names and young or old contacts. Beside the total, the intervals themselves must be steady
+(beacon_report.py): for DNS, sizes and duration are nearly always perfect and would carry a busy browser.
 
 Caches: an interval as long as the TTL answered before it is a cache that asks again, not a beacon. A pair is discarded
 when half of its intervals fit the TTL, or four fifths fit small multiples of it with at least a fifth fitting it once;
@@ -37,6 +37,9 @@ NAMED = 8
 """Contacts from which on a pair's texts are kept."""
 AGAIN = 240
 """Seconds after which an ongoing beacon is told again, so that its alert stays open; until three periods are missed."""
+
+STEADY = 0.05
+"""How far below the threshold the score of a beacon that was told may fall."""
 
 
 class Beaconing(Detector):
@@ -113,7 +116,8 @@ class Beaconing(Detector):
         found = []
         for beacon in beacons(pairs, rows, max(float(self._since or 0), now - DAY), now, float(self._since or 0)):
             known = beacon.key in self._log.texts
-            if known and beacon.score >= mine.score and self._may_tell(beacon, now, mine):
+            least = mine.score - (STEADY if beacon.key in self._told else 0.0)
+            if known and beacon.score >= least and self._may_tell(beacon, now, mine):
                 self._told[beacon.key] = [now, beacon.period]
                 found.append(tell(beacon, self._log.texts[beacon.key], mine, float(now)))
         self._told = {key: told for key, told in self._told.items() if now - told[0] < AGAIN + 3 * told[1]}

@@ -78,7 +78,7 @@ def cached(ttl: int, hours: float) -> list[QueryEvent]:
 
 
 QUIET: dict[str, list[list[QueryEvent]]] = {
-    "people": [people(6, 20, seed=seed, client=f"10.0.0.{seed}") for seed in range(3)],
+    "people": [people(6, rate, seed=rate, client=f"10.0.0.{rate}") for rate in (3, 10, 20, 60)],
     "a cache that asks again when the TTL ends": [cached(60, 6), cached(300, 6)],
     "time servers": [beats(64, 0.02, 6, "2.debian.pool.ntp.org")],
     "update checks": [beats(1800, 0.0, 24, "update.microsoft.com")],
