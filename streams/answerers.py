@@ -77,7 +77,7 @@ class Answerers:
             named = {code: subject_of(column, texts[code]) for code in rows.tally(column)[0].tolist()}
             if not any(named.values()):
                 continue
-            took = LogHistogram.bucket(rows.numbers(latency))
+            took = rows.derived(latency, "bucket", LogHistogram.bucket)
             for code, subject in named.items():
                 if subject and (subject in subjects or column != "upstream" or len(subjects) < MAX_SERVERS):
                     here = codes == code

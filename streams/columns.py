@@ -74,13 +74,20 @@ class EventBatch:
         found: T = self._kept[key]
         return found
 
+    def once(self, what: str, compute: Callable[[EventBatch], T]) -> T:
+        """Something computed from the whole batch for all its tenants, once (`what` names it)."""
+        if ("", what) not in self._kept:
+            self._kept["", what] = compute(self)
+        found: T = self._kept["", what]
+        return found
+
     def hashes(self, name: str) -> Hashes:
         """Hash of each distinct value."""
         found: Hashes = self.per_value(name, "hash", hash_strings)
         return found
 
     def texts(self, name: str) -> list[str]:
-        """Distinct values as strings; for columns with few."""
+        """Distinct values as strings: all of them, for columns with few or where many tenants name some."""
         found: list[str] = self.per_value(name, "texts", lambda values: values.to_pylist())
         return found
 
@@ -180,6 +187,10 @@ class TenantRows:
     def numbers(self, name: str) -> NDArray[Any]:
         """Values of a plain numeric column for these rows."""
         return self.batch.numbers(name)[self.rows]
+
+    def derived(self, name: str, what: str, compute: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        """What `compute` makes of each value of a plain numeric column, for these rows; computed once per batch."""
+        return self.batch.once(f"{name} {what}", lambda batch: compute(batch.numbers(name)))[self.rows]
 
     def equal(self, name: str, text: str) -> Mask:
         """Which of these rows have this value."""

@@ -8,15 +8,15 @@ On the path: telemetry.py decides which rows belong to which window and adds the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.signals import TopItem
-from streams.columns import TenantRows
+from streams.columns import Codes, EventBatch, TenantRows, tally
 from streams.quantiles import LogHistogram
 from streams.sketches import HyperLogLog, SpaceSaving
 
@@ -70,8 +70,7 @@ class Summary:
         self.queries += len(rows)
         self.bytes_in += int(rows.numbers("query_size").sum())
         self.bytes_out += int(rows.numbers("response_size").sum())
-        for column in _COUNTED:
-            self._count_values(rows, column)
+        self._count_values(rows)
         self._count_rest(rows)
         self._add_distinct(rows)
         self._add_latency(rows)
@@ -90,17 +89,17 @@ class Summary:
             source = OTHER
         self.dropped[source] = self.dropped.get(source, 0) + number
 
-    def _count_values(self, rows: TenantRows, column: str) -> None:
-        texts = rows.batch.texts(column)
-        codes, counts = rows.tally(column)
-        for code, number in zip(codes.tolist(), counts.tolist(), strict=True):
-            if texts[code] or column != "rule":
-                self.count(f"{column}:{texts[code] or 'none'}", number)
+    def _count_values(self, rows: TenantRows) -> None:
+        kinds = rows.batch.once("kinds", _Kinds.of)
+        used, counts = tally(kinds.rows[rows.rows], len(kinds.counters))
+        numbers = np.bincount(kinds.counters[used].ravel(), np.repeat(counts, len(_COUNTED)), len(kinds.names))
+        for at in np.flatnonzero(numbers).tolist():
+            if kinds.names[at]:
+                self.count(kinds.names[at], int(numbers[at]))
 
     def _count_rest(self, rows: TenantRows) -> None:
-        self.count("truncated", int(np.count_nonzero(rows.numbers("flags") & _TRUNCATED)))
-        failed = (rows.equal("rcode", "SERVFAIL") | rows.equal("rcode", "")) & ~rows.equal("upstream", "")
-        self.count("upstream_failure", int(np.count_nonzero(failed)))
+        self.count("truncated", int(np.count_nonzero(rows.derived("flags", "truncated", _truncated))))
+        self.count("upstream_failure", int(np.count_nonzero(rows.batch.once("lost", _lost_upstream)[rows.rows])))
         audit_rows, rules = rows.batch.audits
         if not len(audit_rows):
             return
@@ -114,24 +113,23 @@ class Summary:
             chosen = rows.only(rows.equal("verdict", "deny")) if top == "denied" else rows
             if not len(chosen):
                 continue
-            values, hashes = batch.values(column), batch.hashes(column)
+            texts, hashes = batch.texts(column), batch.hashes(column)
             codes, counts = chosen.tally(column)
             shown = codes != batch.code_of(column, "")  # no client shown, no registered domain: nothing to list
             codes, counts = codes[shown], counts[shown]
-            self.tops[top].add(hashes[codes], counts, partial(_texts, values, codes))
+            self.tops[top].add(hashes[codes], counts, partial(_texts, texts, codes))
             if top == "names":
                 self.names.add(hashes[codes])
             elif top == "clients":
                 self.clients.add(hashes[codes])
 
     def _add_latency(self, rows: TenantRows) -> None:
-        self.latency.add(LogHistogram.bucket(rows.numbers("latency_us")))
+        self.latency.add(rows.derived("latency_us", "bucket", LogHistogram.bucket))
         texts = rows.batch.texts("upstream")
-        codes = rows.codes("upstream")
+        codes, waited = rows.codes("upstream"), rows.derived("upstream_latency_us", "bucket", LogHistogram.bucket)
         for code in rows.tally("upstream")[0].tolist():
             if texts[code]:
-                waited = rows.numbers("upstream_latency_us")[codes == code]
-                self._upstream(texts[code]).add(LogHistogram.bucket(waited))
+                self._upstream(texts[code]).add(waited[codes == code])
 
     def _upstream(self, name: str) -> LogHistogram:
         if name not in self.upstreams and len(self.upstreams) >= MAX_UPSTREAMS:
@@ -203,9 +201,46 @@ class Summary:
         return summary
 
 
-def _texts(values: pa.Array, codes: NDArray[np.int64], some: NDArray[np.int64]) -> list[str]:
-    found: list[str] = values.take(pa.array(codes[some])).to_pylist()
-    return found
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """Rows of a batch that have the same values in all counted columns are of one kind; there are few.
+
+    rows: kind of each row. counters: of each kind, one counter a column. names: of counters, empty for one not kept.
+    """
+
+    rows: Codes
+    counters: NDArray[np.int64]
+    names: list[str]
+
+    @classmethod
+    def of(cls, batch: EventBatch) -> _Kinds:
+        kinds: NDArray[Any] = np.zeros(batch.columns.num_rows, np.int64)
+        counters: NDArray[Any] = np.zeros((1, 0), np.int64)
+        names: list[str] = []
+        for column in _COUNTED:
+            texts, codes = batch.texts(column), batch.codes(column)
+            found, kinds = np.unique(kinds * len(texts) + codes, return_inverse=True)
+            before, code = np.divmod(found, len(texts))
+            counters = np.column_stack([counters[before], code + len(names)])
+            names += [f"{column}:{text or 'none'}" if text or column != "rule" else "" for text in texts]
+        return cls(kinds.astype(np.int32), counters, names)
+
+
+def _truncated(flags: NDArray[Any]) -> NDArray[Any]:
+    truncated: NDArray[Any] = (flags & _TRUNCATED) != 0
+    return truncated
+
+
+def _lost_upstream(batch: EventBatch) -> NDArray[np.bool_]:
+    """Rows that asked a server in vain."""
+    rcode, upstream = batch.codes("rcode"), batch.codes("upstream")
+    failed = (rcode == batch.code_of("rcode", "SERVFAIL")) | (rcode == batch.code_of("rcode", ""))
+    lost: NDArray[np.bool_] = failed & (upstream != batch.code_of("upstream", ""))
+    return lost
+
+
+def _texts(texts: list[str], codes: NDArray[np.int64], some: NDArray[np.int64]) -> list[str]:
+    return [texts[code] for code in codes[some].tolist()]
 
 
 def _quantiles(histogram: LogHistogram) -> dict[str, float]:

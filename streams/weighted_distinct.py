@@ -17,7 +17,7 @@ where thresholds lie. Memory is bounded by `domains` and `elements`. Must not kn
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from streams.elements import BUCKET, NONE, Elements, Floats, Ints
 from streams.hashing import Hashes
 from streams.sketches import locate
 
+T = TypeVar("T", bound=np.generic)
 IGNORED, REFRESHED, INSERTED = 0, 1, 2
 
 
@@ -135,13 +136,22 @@ class WeightedDistinct:
     def _place(self, fresh: Elements, limits: Floats) -> None:
         old = self._elements
         at = np.searchsorted(old.hashes, fresh.hashes)
+        at += np.arange(len(at))
+        kept = np.ones(len(old) + len(at), bool)
+        kept[at] = False
+
+        def between(before: NDArray[T], new: NDArray[T]) -> NDArray[T]:
+            whole = np.empty(len(kept), before.dtype)
+            whole[kept], whole[at] = before, new
+            return whole
+
         self._elements = Elements(
-            np.insert(old.hashes, at, fresh.hashes),
-            np.insert(old.weights, at, fresh.weights),
-            np.insert(old.domains, at, fresh.domains),
-            np.insert(old.buckets, at, fresh.buckets),
+            between(old.hashes, fresh.hashes),
+            between(old.weights, fresh.weights),
+            between(old.domains, fresh.domains),
+            between(old.buckets, fresh.buckets),
         )
-        self._limits = np.insert(self._limits, at, limits)
+        self._limits = between(self._limits, limits)
 
     def _thin(self, slots: Ints) -> None:
         """Halve the samples of these domains."""

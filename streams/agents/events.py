@@ -34,9 +34,12 @@ _LOG = logging.getLogger(__name__)
 _TICK_S = 1.0
 _PATIENCE_S = 10.0
 _LAST_S = 4.0
-# Batches of so many seconds, or so many rows of a partition, are taken in together.
-_HELD_S = 0.05
-_HELD_ROWS = 20_000
+# Batches are taken in together: those of so many seconds, or of so many times what the last turn took, for under load
+# fewer and larger turns cost less; of so many seconds at most, and so many rows of a partition.
+_HELD_S, _HELD_TURNS, _HELD_MOST_S = 0.05, 4, 0.5
+_HELD_ROWS = 50_000
+# Where checkpoints take long they are apart by so many times what the last took, but at most so many seconds.
+_CHECKPOINT_TIMES, _CHECKPOINT_MOST_S = 5, 10.0
 
 
 class Analytics:
@@ -107,10 +110,13 @@ class Analytics:
 
     async def gather(self) -> None:
         """Digest what came, several times a second."""
+        took = 0.0
         while True:
-            await asyncio.sleep(_HELD_S)
+            await asyncio.sleep(min(max(_HELD_S, took * _HELD_TURNS), _HELD_MOST_S))
             if not (self._app.rebalancing or self._app.in_recovery):
+                began = time.thread_time()
                 await self.digest()
+                took = time.thread_time() - began
 
     async def _checkpoint(self) -> None:
         """Write changed states and acknowledge the batches they contain; the caller has the turn."""
@@ -174,7 +180,7 @@ class Analytics:
     async def pass_time(self) -> None:
         """Every second: close idle windows, expire entries; write at checkpoints."""
         await self.prepare()
-        written = time.monotonic()
+        written, took = time.monotonic(), 0.0
         while True:
             await asyncio.sleep(min(_TICK_S, self._settings.checkpoint_seconds))
             if self._app.rebalancing or self._app.in_recovery:
@@ -184,9 +190,11 @@ class Analytics:
             await self.digest()
             async with self._turn:
                 await self.outputs.send(self.states.tick(time.time()))
-                if time.monotonic() - written >= self._settings.checkpoint_seconds:
+                rest = min(took * _CHECKPOINT_TIMES, _CHECKPOINT_MOST_S)
+                if time.monotonic() - written >= max(self._settings.checkpoint_seconds, rest):
+                    began = time.thread_time()
                     await self._checkpoint()
-                    written = time.monotonic()
+                    written, took = time.monotonic(), time.thread_time() - began
 
     async def remember(self) -> None:
         """Tell the warehouse from time to time what was learnt."""

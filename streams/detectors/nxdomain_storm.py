@@ -51,11 +51,11 @@ class NxdomainStorm(Detector):
         failed = self._count(asked, scene)
         if not len(failed):
             return []
-        picture = Picture.of([pane for _, pane in sorted(self._panes.items())])
-        if not self._is_storm(picture, scene.detection.nxdomain_storm):
+        panes = [pane for _, pane in sorted(self._panes.items())]
+        if not self._is_storm(panes, scene.detection.nxdomain_storm):
             return []
         self._alerting_until = scene.clock + MINUTE
-        return [self._tell(picture, failed, scene)]
+        return [self._tell(Picture.of(panes), failed, scene)]
 
     def _count(self, asked: TenantRows, scene: Scene) -> TenantRows:
         newest = int(scene.clock // PANE)
@@ -84,11 +84,12 @@ class NxdomainStorm(Detector):
             self.baseline.learn(float(whole))
         self._minute = minute if self._minute is None else max(minute, self._minute)
 
-    def _is_storm(self, picture: Picture, mine: NxdomainStormSpec) -> bool:
-        ratio = picture.failures / max(picture.queries, 1)
+    def _is_storm(self, panes: list[Failures], mine: NxdomainStormSpec) -> bool:
+        queries, failures = sum(pane.queries for pane in panes), sum(pane.failures for pane in panes)
+        ratio = failures / max(queries, 1)
         if not self.baseline.warm:
-            return picture.failures >= COLD_FACTOR * mine.floor and ratio >= COLD_RATIO
-        return picture.failures >= mine.floor and ratio >= RATIO and self.baseline.z(picture.failures) > mine.z
+            return failures >= COLD_FACTOR * mine.floor and ratio >= COLD_RATIO
+        return failures >= mine.floor and ratio >= RATIO and self.baseline.z(failures) > mine.z
 
     def _tell(self, picture: Picture, failed: TenantRows, scene: Scene) -> Finding:
         kind, subject, severity, why, title = _classify(picture, failed, scene)
