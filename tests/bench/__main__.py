@@ -1,4 +1,4 @@
-"""`python -m tests.bench [dns] [streams] [warehouse] [fairness] [scale] [tenants] [views]`: measure, print, keep in RESULTS.md."""
+"""`python -m tests.bench [dns] [streams] [analysis] [warehouse] [fairness] [scale] [tenants] [views]`: measure, print, keep in RESULTS.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from tests.bench import results
 
 BENCHES = {"dns": "tests.bench.dns_path", "streams": "tests.bench.stream_path", "warehouse": "tests.bench.warehouse_path",
-           "fairness": "tests.bench.fairness", "scale": "tests.bench.scale", "tenants": "tests.bench.many_tenants",
+           "analysis": "tests.bench.analysis_path", "fairness": "tests.bench.fairness", "scale": "tests.bench.scale", "tenants": "tests.bench.many_tenants",
            "views": "tests.bench.warehouse_views"}
 _LONG = frozenset({"views"})
 """Run only when named."""

@@ -43,33 +43,35 @@ class Traffic:
         times = np.sort((start + draw.random(rows) * seconds) * 1e6).astype("int64")
         columns = {
             "time": pa.array(times, pa.timestamp("us", tz="UTC")),
-            "source": _constant(self._source, rows), "epoch": pa.array(np.full(rows, self.epoch, "uint64")),
+            "source": constant(self._source, rows), "epoch": pa.array(np.full(rows, self.epoch, "uint64")),
             "partition": pa.array(np.full(rows, self._partition, "uint16")),
             "sequence": pa.array(np.arange(self.sequence, self.sequence + rows, dtype="uint64")),
-            "tenant": _coded(draw.integers(0, len(self._tenants), rows), pa.array(self._tenants)),
-            "client": _coded(draw.integers(0, _CLIENTS, rows), self._clients),
-            "qname": _coded(name, self._names), "registered_domain": _coded(domain, self._domains),
-            "rcode": _coded(missing.astype("int32"), pa.array(["NOERROR", "NXDOMAIN"])),
-            "qtype": _coded((draw.random(rows) < 0.3).astype("int32"), pa.array(["A", "AAAA"])),
+            "tenant": coded(draw.integers(0, len(self._tenants), rows), pa.array(self._tenants)),
+            "client": coded(draw.integers(0, _CLIENTS, rows), self._clients),
+            "qname": coded(name, self._names), "registered_domain": coded(domain, self._domains),
+            "rcode": coded(missing.astype("int32"), pa.array(["NOERROR", "NXDOMAIN"])),
+            "qtype": coded((draw.random(rows) < 0.3).astype("int32"), pa.array(["A", "AAAA"])),
             "answers.type": _lists(["A"], rows), "answers.data": _lists(["192.0.2.1"], rows),
             "answers.ttl": pa.array([[300]] * rows, pa.list_(pa.uint32())),
             "latency_us": pa.array(draw.lognormal(4, 1, rows).astype("uint32")),
-            "answer_source": _coded((draw.random(rows) < 0.2).astype("int32"), pa.array(["cache", "upstream"])),
+            "answer_source": coded((draw.random(rows) < 0.2).astype("int32"), pa.array(["cache", "upstream"])),
             "ede": pa.array(np.full(rows, -1, "int32")),
         }
         self.sequence += rows
         texts = {"workload": "web", "transport": "udp", "qclass": "IN", "verdict": "allow", "tier": "default", "policy_version": "bench"}
-        columns |= {key: _constant(value, rows) for key, value in texts.items()}
+        columns |= {key: constant(value, rows) for key, value in texts.items()}
         columns["labels"] = pa.array([[("app", "web")]] * rows, pa.map_(pa.string(), pa.string()))
         return pa.RecordBatch.from_arrays([columns.get(field.name, None) if field.name in columns else _empty(field, rows) for field in SCHEMA], schema=SCHEMA)
 
 
-def _coded(codes: np.ndarray, values: pa.Array) -> pa.Array:
+def coded(codes: np.ndarray, values: pa.Array) -> pa.Array:
+    """A dictionary column of these codes, as a resolver builds it: only values that occur."""
     used, codes = np.unique(codes, return_inverse=True)
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype("int32")), values.take(pa.array(used)))
 
 
-def _constant(value: str, rows: int) -> pa.Array:
+def constant(value: str, rows: int) -> pa.Array:
+    """A dictionary column of one value."""
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, "int32")), pa.array([value]))
 
 
@@ -79,7 +81,7 @@ def _lists(value: list[str], rows: int) -> pa.Array:
 
 def _empty(field: pa.Field, rows: int) -> pa.Array:
     if pa.types.is_dictionary(field.type):
-        return _constant("", rows)
+        return constant("", rows)
     if pa.types.is_list(field.type):
         return pa.array([[]] * rows, field.type)
     return pa.array(np.zeros(rows), field.type, safe=False) if not pa.types.is_integer(field.type) else pa.array(np.zeros(rows, "int64")).cast(field.type)
