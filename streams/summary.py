@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from schemas.signals import TopItem
 from streams.columns import Codes, EventBatch, TenantRows, tally
 from streams.quantiles import LogHistogram
-from streams.sketches import HyperLogLog, SpaceSaving
+from streams.sketches import HyperLogLog
+from streams.toplist import TopList
 
 OTHER = "(other)"
 """Bucket of what exceeds a cap; no object can have this name."""
@@ -63,7 +64,7 @@ class Summary:
         self.clients, self.names = HyperLogLog(p), HyperLogLog(p)
         self.latency = LogHistogram()
         self.upstreams: dict[str, LogHistogram] = {}
-        self.tops = {name: SpaceSaving(capacity) for name in _TOPS}
+        self.tops = {name: TopList(capacity) for name in _TOPS}
 
     def add(self, rows: TenantRows) -> None:
         """Take in events."""
@@ -183,7 +184,7 @@ class Summary:
     def pack(self) -> list[Any]:
         """Plain values for msgpack."""
         upstreams = {name: histogram.pack() for name, histogram in self.upstreams.items()}
-        tops = {name: sketch.pack() for name, sketch in self.tops.items() if len(sketch.hashes)}
+        tops = {name: sketch.pack() for name, sketch in self.tops.items() if sketch}
         plain = [self.p, self.capacity, self.queries, self.bytes_in, self.bytes_out, self.counts]
         sketches = [self.clients.pack(), self.names.pack(), self.latency.pack(), upstreams, tops]
         return [*plain, *sketches, self.newly_observed, self.dropped]
@@ -196,7 +197,7 @@ class Summary:
         summary.clients, summary.names = HyperLogLog(summary.p, packed[6]), HyperLogLog(summary.p, packed[7])
         summary.latency = LogHistogram(*packed[8])
         summary.upstreams = {name: LogHistogram(*item) for name, item in packed[9].items()}
-        summary.tops.update({name: SpaceSaving.unpack(item) for name, item in packed[10].items()})
+        summary.tops.update({name: TopList.unpack(item) for name, item in packed[10].items()})
         summary.newly_observed, summary.dropped = packed[11:] or (0, {})
         return summary
 
