@@ -37,7 +37,15 @@ class NxdomainStormSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class DgaSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Generated names of malware."""
+    """Generated names of malware.
+
+    names: different failed names of a client within an hour that make a crop worth judging; words: the same where names
+    are made of words and only their number tells; threshold: log odds of being generated, mean of a crop less error.
+    """
+
+    names: Annotated[int, Meta(ge=8, le=48)] = 12
+    words: Annotated[int, Meta(ge=8, le=48)] = 24
+    threshold: Annotated[float, Meta(ge=-8, le=4)] = -2.0
 
 
 class BeaconingSpec(DetectorSpec, frozen=True, kw_only=True):
@@ -67,11 +75,22 @@ class NewlyObservedSpec(DetectorSpec, frozen=True, kw_only=True):
 
 
 class FastFluxSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Names whose addresses change all the time and lie everywhere."""
+    """Names whose addresses change all the time and lie everywhere.
+
+    ttl_s: longest TTL that counts; addresses: different ones within an hour; spread: (networks-1)/(addresses-1);
+    rotations: different sets of addresses seen.
+    """
+
+    ttl_s: Annotated[int, Meta(ge=1, le=86400)] = 300
+    addresses: Annotated[int, Meta(ge=2, le=32)] = 10
+    spread: Share = 0.5
+    rotations: Annotated[int, Meta(ge=2, le=16)] = 3
 
 
 class RebindingSpec(DetectorSpec, frozen=True, kw_only=True):
-    """Names that answer with public, then with private addresses."""
+    """Names that answer with public, then with private addresses. window_s: seconds between the two."""
+
+    window_s: Annotated[int, Meta(ge=60, le=86400)] = 3600
 
 
 class PolicyProbingSpec(DetectorSpec, frozen=True, kw_only=True):

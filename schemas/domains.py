@@ -10,6 +10,13 @@ from functools import lru_cache
 from publicsuffixlist import PublicSuffixList
 
 _LIST = PublicSuffixList(accept_unknown=True, only_icann=False)
+_LISTED = PublicSuffixList(accept_unknown=False, only_icann=True)
+
+
+@lru_cache(maxsize=4096)
+def is_public_suffix(name: str) -> bool:
+    """Whether a registry sells names below it: `com` and `co.uk`, but neither `corp` nor `fritz.box`."""
+    return _LISTED.publicsuffix(name) is not None
 
 
 @lru_cache(maxsize=16384)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from streams.addresses import Addresses
 from streams.hashing import Hashes, hash_strings
 
 Codes = NDArray[np.int32]
@@ -125,6 +126,11 @@ class EventBatch:
         return Payloads(rows.astype(np.int64), hash_strings(data), weights)
 
     @cached_property
+    def addresses(self) -> Addresses:
+        """Addresses in answers that came from upstream; what a cache repeats was told when it came."""
+        return Addresses.of(self.columns, self.codes("answer_source") == self.code_of("answer_source", "upstream"))
+
+    @cached_property
     def audits(self) -> tuple[Rows, list[str]]:
         """Rules in audit mode that matched, flattened: row of the batch, rule."""
         rules = self.columns.column("audits.rule")
@@ -226,7 +232,7 @@ def tally(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return used, counts[used]
 
 
-def last_of_each(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def last_of_each(codes: Codes | Rows, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Distinct codes, rising, and the position at which each occurs last."""
     if len(codes) * 8 < size:
         found, first = np.unique(codes[::-1], return_index=True)

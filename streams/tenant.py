@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.detection_spec import Detection
 from schemas.objects import Feedback, TenantSpec
 from schemas.signals import Alert, ContextSignal, Overlay, Telemetry
@@ -25,7 +27,9 @@ class TenantSettings:
     def of(cls, spec: TenantSpec) -> TenantSettings:
         """Settings of a Tenant object."""
         internal = tuple(pattern for group in spec.upstreams for pattern in group.suffixes)
-        return cls(feedback=spec.feedback, internal=internal, detection=spec.detection)
+        spared = [*spec.detection.rebinding.exempt, *spec.rebinding.exempt]  # what the guard lets pass is no finding
+        detection = replace(spec.detection, rebinding=replace(spec.detection.rebinding, exempt=spared))
+        return cls(feedback=spec.feedback, internal=internal, detection=detection)
 
 
 class Fleeting(NamedTuple):

@@ -6,7 +6,8 @@ ratio either. The last minute (six 10 s panes, the open one included) is compare
 alert needs z > 4 and 120 failures (the tenant may say otherwise) and a fifth of all queries. The baseline is frozen
 while alerting; until it is warm, three times the floor and half of all queries are needed. A uniform sample of
 distinct (name, client) pairs tells apart: one domain and many clients (attack), one client and many domains (generated
-names), one zone of the tenant's own (a search list gone wrong).
+names), one zone of the tenant's own (a search list gone wrong). Generated names are left to the detector dga, which
+knows them from dead links long before they are a storm, unless the tenant switched it off.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ NAME = "nxdomain_storm"
 RATIO, COLD_RATIO, COLD_FACTOR = 0.2, 0.5, 3
 MANY_CLIENTS, MANY_DOMAINS = 3, 10
 SHARE = 0.5
+GENERATED = "generated_names"
 MINUTE = PANE * PANES
 
 
@@ -55,7 +57,9 @@ class NxdomainStorm(Detector):
         if not self._is_storm(panes, scene.detection.nxdomain_storm):
             return []
         self._alerting_until = scene.clock + MINUTE
-        return [self._tell(Picture.of(panes), failed, scene)]
+        found = self._tell(Picture.of(panes), failed, scene)
+        left_to_dga = found.evidence["kind"] == GENERATED and scene.detection.dga.enabled
+        return [] if left_to_dga else [found]
 
     def _count(self, asked: TenantRows, scene: Scene) -> TenantRows:
         newest = int(scene.clock // PANE)
@@ -216,7 +220,7 @@ def _classify(picture: Picture, failed: TenantRows, scene: Scene) -> tuple[str, 
         )
     if client and picture.client_share >= SHARE and picture.domains_of_client >= MANY_DOMAINS:
         return (
-            "generated_names",
+            GENERATED,
             client,
             "high",
             f"one client asks failing names in {picture.domains_of_client} domains",

@@ -5,11 +5,13 @@ Stands between a detector's update and its judgement. Must not know what is coun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streams.columns import TenantRows
 
 LATE = 5.0
 """Seconds after its end in which a pane still takes events."""
@@ -31,3 +33,16 @@ class Panes:
         """Those of the waiting panes that are over, in order; they take no more events."""
         self.open_from = max(self.open_from, int((clock - LATE) // self.seconds))
         return sorted(number for number in waiting if number < self.open_from)
+
+
+def by_pane(rows: TenantRows, seconds: int, earliest: int | None) -> Iterator[tuple[int, TenantRows]]:
+    """(pane, its rows), panes rising, for who judges each pane when the next begins; late rows count in `earliest`."""
+    if not len(rows):
+        return
+    panes = Panes(seconds, earliest or 0).place(rows.times)
+    first, last = int(panes.min()), int(panes.max())
+    if first == last:
+        yield first, rows
+        return
+    for pane in np.unique(panes).tolist():
+        yield pane, rows.only(panes == pane)

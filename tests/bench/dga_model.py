@@ -50,15 +50,16 @@ class Names:
 def read(directory: Path = LISTS, seed: int = 4) -> Names:
     """Lists as they lie in a directory, shuffled and split."""
     random = np.random.default_rng(seed)
-    families = {name: random.permutation(_labels(directory / f"{name}.txt.gz")).tolist() for name in (*RANDOM, *WORDS)}
-    popular = random.permutation(_labels(directory / "top-100000-domains.txt.gz")).tolist()
+    families = {name: random.permutation(labels(directory / f"{name}.txt.gz")).tolist() for name in (*RANDOM, *WORDS)}
+    popular = random.permutation(labels(directory / "top-100000-domains.txt.gz")).tolist()
     tenth = len(popular) // 10
     taught = popular[tenth:]
     most = len(taught) * 5 // 6
     return Names(families, taught[:most], taught[most:], popular[:tenth])
 
 
-def _labels(path: Path) -> list[str]:
+def labels(path: Path) -> list[str]:
+    """First labels of the registered domains in a list, by name."""
     with gzip.open(path, "rt") as lines:
         return sorted({(registered_domain(name) or name).partition(".")[0] for name in lines.read().split()})
 

@@ -7,17 +7,20 @@ from typing import Any
 
 import pytest
 
+from schemas.detection_spec import Detection, DgaSpec
 from schemas.events import QueryEvent
 from streams.columns import TenantRows
 from streams.detectors.finding import Finding, Scene
 from streams.detectors.nxdomain_storm import NxdomainStorm
 from tests.streams.events import START, batch, event
 
+WITHOUT_DGA = Detection(dga=DgaSpec(enabled=False))
 
-def run(detector: NxdomainStorm, events: list[QueryEvent], internal: tuple[str, ...] = ()) -> list[Finding]:
+
+def run(detector: NxdomainStorm, events: list[QueryEvent], internal: tuple[str, ...] = (), detection: Detection = WITHOUT_DGA) -> list[Finding]:
     """Findings of one batch."""
     rows = TenantRows.of(batch(events))
-    return detector.update(rows, Scene("acme", float(rows.times.max()), internal))
+    return detector.update(rows, Scene("acme", float(rows.times.max()), internal, detection))
 
 
 def minute(number: int, failing: int, name: Callable[[int], str], queries: int = 0, **fields: Any) -> list[QueryEvent]:
@@ -70,6 +73,13 @@ def test_storms_are_told_apart(kind: str, subject: str, severity: str, name: Cal
     (found,) = run(warm(), minute(10, 400, name, 300, **fields), (".svc.acme.internal",))
     assert (found.evidence["kind"], found.subject, found.severity, found.suggested) == (kind, subject, severity, None)
     assert found.samples
+
+
+def test_generated_names_are_left_to_the_detector_that_knows_them() -> None:
+    """One client and many domains is told by dga alone; only where that is off, the storm is told as such."""
+    events = minute(10, 400, lambda i: f"x{i * 7919:x}.test", 300, client="10.0.0.9")
+    assert run(warm(), events, detection=Detection()) == []
+    assert [item.evidence["kind"] for item in run(warm(), events)] == ["generated_names"]
 
 
 @pytest.mark.parametrize(("failing", "queries", "fields"), [
