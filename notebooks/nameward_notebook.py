@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 import matplotlib.dates as mdates
@@ -76,8 +76,9 @@ class Look:
         except ClickHouseError as error:
             if _ACCESS_DENIED not in str(error):
                 raise
-            say("This account may not read what the question needs.")
-            return pd.DataFrame()
+            refused = pd.DataFrame()
+            refused.attrs["why"] = "This account may not read what the question needs."
+            return refused
 
     def around(self, first: datetime, last: datetime, margin: timedelta) -> Look:
         """The same tenant from a while before one moment to a while after another."""
@@ -118,8 +119,8 @@ def _connect(url: str) -> Client:
             host=parts.hostname,
             port=parts.port or 8123,
             secure=parts.scheme == "https",
-            username=parts.username,
-            password=parts.password or "",
+            username=unquote(parts.username or "") or None,
+            password=unquote(parts.password or ""),
             autogenerate_session_id=False,
         )
     except (OperationalError, ClickHouseError) as error:
@@ -144,7 +145,7 @@ def say(sentence: str) -> None:
 def found(frame: pd.DataFrame, otherwise: str) -> bool:
     """Whether there are rows; where there are none it says so, instead of an empty plot."""
     if frame.empty:
-        say(otherwise)
+        say(frame.attrs.get("why", otherwise))
     return not frame.empty
 
 
