@@ -114,18 +114,21 @@ def _connect(url: str) -> Client:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConnectionError("NAMEWARD_CLICKHOUSE_URL: expected http://host:8123 or https://user:password@host:8443")
+    port = parts.port or (8443 if parts.scheme == "https" else 8123)
+    where = f"{parts.scheme}://{parts.hostname}:{port}"
     try:
         return clickhouse_connect.get_client(
             host=parts.hostname,
-            port=parts.port or 8123,
+            port=port,
             secure=parts.scheme == "https",
             username=unquote(parts.username or "") or None,
             password=unquote(parts.password or ""),
             autogenerate_session_id=False,
         )
-    except (OperationalError, ClickHouseError) as error:
-        where = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}"
-        raise ConnectionError(f"no ClickHouse answers at {where}; is the stack up (`make up`)? {error}") from error
+    except OperationalError as error:
+        raise ConnectionError(f"no ClickHouse answers at {where}; is the stack up (`make up`)?") from error
+    except ClickHouseError as error:
+        raise ConnectionError(f"{where} refuses: {error}") from error
 
 
 def _in_utc(frame: pd.DataFrame) -> pd.DataFrame:

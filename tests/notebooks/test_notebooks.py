@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 from collections.abc import Iterator
@@ -140,6 +141,26 @@ def test_where_there_is_nothing_it_says_so(store: Store, name: str, sentences: t
     texts, _ = told(NOTEBOOKS / f"{name}.ipynb", NAMEWARD_CLICKHOUSE_URL=store.url, NAMEWARD_TENANT="globex")
     for sentence in sentences:
         assert sentence in "".join(texts.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"NAMEWARD_CLICKHOUSE_URL": "127.0.0.1:8123"}, ConnectionError, "expected http://host:8123"),
+        ({"NAMEWARD_CLICKHOUSE_URL": "http://127.0.0.1:1"}, ConnectionError, r"no ClickHouse answers at http://127\.0\.0\.1:1; is the stack up"),
+        ({"NAMEWARD_CLICKHOUSE_URL": "http://eve:guess@"}, ConnectionError, "refuses: .*Authentication failed"),
+        ({"NAMEWARD_TENANT": "nobody"}, LookupError, "tenant 'nobody' has no queries; those that have: acme, globex"),
+    ],
+)
+def test_what_is_wrong_with_the_connection_is_one_sentence(
+    store: Store, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], error: type[Exception], said: str
+) -> None:
+    """A mistake in the URL, a stack that is not up, a wrong password, a tenant nobody knows."""
+    monkeypatch.syspath_prepend(str(NOTEBOOKS))
+    for name, value in ({"NAMEWARD_CLICKHOUSE_URL": store.url} | changes).items():
+        monkeypatch.setenv(name, value.replace("@", f"@127.0.0.1:{store.port}"))
+    with pytest.raises(error, match=said):
+        importlib.import_module("nameward_notebook").look()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
