@@ -68,7 +68,7 @@ class NewlyObservedSpec(DetectorSpec, frozen=True, kw_only=True):
     burst: new names of one client within 10 minutes that are worth an alert; z: deviations above what it usually meets.
     """
 
-    learning_hours: Annotated[float, Meta(ge=0, le=720)] = 6.0
+    learning_hours: Annotated[float, Meta(ge=0, le=720)] = 24.0
     new_hours: Annotated[float, Meta(gt=0, le=720)] = 24.0
     burst: Count = 100
     z: Annotated[float, Meta(ge=1, le=100)] = 6.0

@@ -3,9 +3,9 @@
 A name counts when it was answered (NOERROR) and not denied: typing errors and generated names that do not exist are no
 acquaintances, and what policy turned away stays unknown. Below the tenant's own zones and the special-use ones whole
 names count, elsewhere registered domains, so that wildcards and the hashes of CDNs are one name. seen_names.py says
-what is known; a fresh state learns for `learning_hours`, unless the warehouse knows since when the tenant has asked
-what (`seed`). Each new name becomes a signal of kind ``newly_observed``, value ``new``, that holds `new_hours` from the
-first query on; a bounded number a minute and a day.
+what is known; a fresh state learns for `learning_hours` (a day: on the first morning at work all is new), unless the
+warehouse knows since when the tenant has asked what (`seed`). Each new name becomes a signal of kind
+``newly_observed``, value ``new``, that holds `new_hours` from the first query on; a bounded number a minute and a day.
 
 An alert is raised only for a burst: one client that meets far more new names within 10 minutes than it usually does
 (habits.py) and than `burst`. Whether other tenants know a name is never told: the answer would say what they ask.

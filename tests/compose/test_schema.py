@@ -32,7 +32,7 @@ def texts() -> Iterator[tuple[str, str]]:
         if "kind:" in (text := path.read_text("utf-8")):
             yield str(path.relative_to(ROOT)), re.sub(r"\{\{\w+\}\}", "udp://127.0.0.1", text)
     for found in re.finditer(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL):
-        if "kind:" in found[1]:
+        if re.search(r"^kind:", found[1], re.MULTILINE):  # settings of processes have kinds further in
             yield f"README.md, character {found.start()}", found[1]
 
 

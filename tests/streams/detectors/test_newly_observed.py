@@ -19,11 +19,20 @@ from streams.detectors.finding import Finding
 from streams.detectors.newly_observed import PER_MINUTE, NewlyObserved
 from tests.resolver.policy.test_explanation import signalled
 from tests.resolver.policy.written import BACKEND, NOW, rules, tenant
-from tests.streams.detectors.cuts import fed, findings_of_cuts
+from tests.streams.detectors import cuts
+from tests.streams.detectors.cuts import findings_of_cuts
 from tests.streams.events import START, batch, event
 
 HOUR = 3600.0
 INTERNAL = (".acme.example",)
+QUICK = Detection(newly_observed=NewlyObservedSpec(learning_hours=6))
+
+
+def fed(
+    detector: NewlyObserved, events: list[QueryEvent], internal: tuple[str, ...] = (), detection: Detection = QUICK
+) -> list[Finding]:
+    """Findings of events in a tenant that learns for six hours."""
+    return cuts.fed(detector, events, internal, detection)
 
 
 def quiet(hours: float, client: str = "10.0.0.1") -> list[QueryEvent]:
@@ -79,7 +88,7 @@ def test_a_name_that_failed_or_was_denied_is_new_when_it_is_answered() -> None:
 
 
 def test_a_fresh_state_learns_and_says_nothing() -> None:
-    """Six hours by default; what was learnt then stays known."""
+    """For the hours its operator says; what was learnt then stays known."""
     detector = NewlyObserved()
     fed(detector, quiet(3))
     assert detector.standing(START + 3 * HOUR).state == "learning"
