@@ -89,7 +89,7 @@ class Day:
         return fields
 
     def alerts(self) -> list[Alert]:
-        """Every word about three alerts: one critical and open, one still quiet, one closed."""
+        """Every word about three alerts: a critical one, one that was closed, and the group it is part of."""
         opened = self.at(0.521)
         tunnel = Alert(
             id="5f0c5d1c9a5e4b1d", tenant="acme", detector="heavy_hitters", subject=TUNNEL, state="open", revision=1, severity="medium",
@@ -113,8 +113,10 @@ class Day:
             tunnel, id="a1b2c3d4e5f60718", detector="nxdomain_storm", subject="10.1.1.15", severity="low", title="10.1.1.15 asks many names that do not exist",
             severity_reason="70 failing names", samples=(), clients=("10.1.1.15",), suggested=None, evidence={"names": 70, "threshold": 30},
         )  # fmt: skip
+        group = msgspec.structs.replace(names, id="c0ffee0000000001", detector="group", subject="client 10.1.1.15", title="2 findings about client 10.1.1.15")
+        names = msgspec.structs.replace(names, parent=group.id)
         closed = msgspec.structs.replace(names, state="closed", revision=2, changed=self.at(0.66), ending="quiet for 15 min")
-        return [*words, names, closed]
+        return [*words, group, names, closed]
 
     def signals(self) -> list[ContextSignal]:
         """How the detectors stand, and a name that is new."""

@@ -38,7 +38,7 @@ def told(path: Path, **environment: str) -> tuple[dict[str, str], dict[str, int]
     """Run a notebook: text that each section put out, figures in each; sections by their headings."""
     notebook = nbformat.read(path, as_version=4)
     inherited = {name: value for name, value in os.environ.items() if name not in CONNECTION}
-    runner = NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(path.parent)}})
+    runner = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}})
     runner.execute(env=inherited | environment)
     texts, figures, section = {"": ""}, {"": 0}, ""
     for cell in notebook.cells:
@@ -110,6 +110,15 @@ def test_it_answers_its_questions(store: Store, path: Path) -> None:
     missing = {section: word for section, (_, words) in EXPECTED[path.stem].items() for word in words if word not in texts[section]}
     assert not missing, {section: texts[section][-2000:] for section in missing}
     assert OTHERS not in "".join(texts.values())
+
+
+def test_an_alert_is_named_by_the_beginning_of_its_id(store: Store) -> None:
+    """Here a group, which is about a client and has parts."""
+    texts, figures = told(NOTEBOOKS / "02_investigate_alert.ipynb", NAMEWARD_CLICKHOUSE_URL=store.url, NAMEWARD_ALERT="c0ffee")
+    assert "a1b2c3d4e5" in texts["What does it say?"]
+    assert "10.1.1.15" in texts["Who is involved?"]
+    assert figures["When did it happen?"] == 1
+    assert "nameward alerts show c0ffee0000" in texts["What now?"]
 
 
 PASSWORD = "p@ss: word"  # noqa: S105 - of an account made here; what a URL has to escape
