@@ -19,7 +19,7 @@ from streams.columns import Mask, TenantRows
 from streams.quantiles import Buckets, LogHistogram
 
 PANE = 10
-PANES = 8
+PANES = 14
 """A minute, and what is still open when it is judged."""
 MAX_SERVERS = 64
 """Servers watched in a pane."""

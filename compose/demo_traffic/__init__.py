@@ -1,7 +1,8 @@
 """A day in the life of three tenants that do not exist, with incidents that are labelled: seed and span in, events out.
 
 The same seed and span give the same day. One file a kind of scenario, put on a tenant's stage here. Pure: no clock, no
-Kafka; names and addresses are reserved for documentation or private.
+Kafka; names and addresses are reserved for documentation or private, but for generated names, which must look as if
+somebody could have registered them.
 """
 
 from __future__ import annotations
