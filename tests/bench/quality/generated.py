@@ -45,7 +45,7 @@ def scenarios(*, small: bool = False) -> Iterator[Scenario]:
             yield _play(f"infection, {family}", infection(names), ("dga", "nxdomain_storm"), (SUSPECT,), within=HOUR, hours=4, step=2.0)
 
 
-_BEATS = tuple((period, jitter) for period in (30, 60, 300, 900, 3600) for jitter in (0.0, 0.1, 0.3, 0.5))
+_BEATS = tuple((period, jitter) for period in (30, 300, 3600) for jitter in (0.0, 0.2, 0.5))
 
 
 def _play(
