@@ -25,6 +25,7 @@ from streams.detectors.finding import Finding, rank
 from streams.escalation import Height, Step, height, mode_for, refusal
 
 SIGNAL_LIFE = 900.0
+MUTED = "none: the alert is muted by order {}"
 _TOLD_ENDS, _TOLD_FOR = 200, 3600.0
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[OverlayEntry]).decode
@@ -77,6 +78,8 @@ class OverlayBook:
 
     def consider(self, alert: Alert, feedback: Feedback, now: float, common: frozenset[str] = frozenset()) -> Verdict:
         """Add or renew the entry an alert suggests, a step further where it has lasted; `common` domains stay."""
+        if alert.muted:
+            return Verdict(MUTED.format(alert.muted))
         if alert.suggested is None:
             return Verdict("none: the finding suggests no entry")
         why = refusal(alert, alert.suggested.pattern, feedback, common=common)

@@ -12,12 +12,10 @@ from typing import Any
 from schemas.objects import Feedback
 from schemas.signals import Alert, AlertOrder, Overlay, OverlayEntry
 from streams.alerts import AlertBook
-from streams.context import OverlayBook, Verdict, signal_of
+from streams.context import MUTED, OverlayBook, signal_of
 from streams.detectors.finding import Finding
 from streams.risk import ClientRisk
 from streams.tenant import Findings
-
-_MUTED = "none: the alert is muted by order {}"
 
 
 class Desk:
@@ -45,7 +43,7 @@ class Desk:
         alert, told = self._alerts.observe(finding, now)
         if alert is None:
             return
-        verdict = self._verdict(alert, feedback, now)
+        verdict = self._overlay.consider(alert, feedback, now, self.common)
         noted = self._alerts.annotate(alert, verdict.note)
         if told is not None:
             found.alerts.append(noted)
@@ -55,15 +53,10 @@ class Desk:
         if verdict.changed:
             found.overlays.append(self._overlay.overlay())
 
-    def _verdict(self, alert: Alert, feedback: Feedback, now: float) -> Verdict:
-        if alert.muted:
-            return Verdict(_MUTED.format(alert.muted))
-        return self._overlay.consider(alert, feedback, now, self.common)
-
     def obey(self, orders: Iterable[AlertOrder], now: float, found: Findings) -> list[Alert]:
         """Take over the orders there are; the alerts they closed. What such an alert put in force ends with it."""
         closed, muted = self._alerts.obey(orders, now)
-        muted = [self._alerts.annotate(alert, _MUTED.format(alert.muted)) if alert.muted else alert for alert in muted]
+        muted = [self._alerts.annotate(alert, MUTED.format(alert.muted)) if alert.muted else alert for alert in muted]
         found.alerts += [*closed, *muted, *self._alerts.drain()]
         ended = [self._overlay.withdraw(alert.id, _why(alert), now) for alert in (*closed, *muted) if _why(alert)]
         if any(ended):

@@ -62,8 +62,6 @@ def refusal(alert: Alert, pattern: str, feedback: Feedback, *, common: frozenset
         common: domains much of the tenant uses, see popularity.py.
     """
     domain = pattern.lstrip("*.")
-    if alert.muted:
-        return f"the alert is muted by order {alert.muted}"
     if mode_for(feedback, alert.detector) == "off":
         return f"feedback is off for {alert.detector}"
     if rank(alert.severity) < rank(feedback.min_severity):

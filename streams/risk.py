@@ -47,7 +47,7 @@ def risks(alerts: Iterable[Alert]) -> dict[str, Risk]:
 
 
 def _subjects(alert: Alert) -> Iterator[str]:
-    if alert.muted or alert.parent == alert.id:
+    if alert.muted:
         return
     for several in (alert.clients, alert.workloads):
         if len(several) <= FEW:

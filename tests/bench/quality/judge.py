@@ -66,7 +66,7 @@ def names(alert: Alert, marks: Iterable[str]) -> bool:
 def judge(seen: Seen) -> Verdict:
     """One scenario."""
     incident, scenario = seen.scenario.incident, seen.scenario
-    told = [alert for alert in seen.opened if alert.severity not in HARMLESS and alert.parent != alert.id]
+    told = [alert for alert in seen.opened if alert.severity not in HARMLESS]
     if incident is None:
         wrong = tuple(alert.detector for alert in told)
         return Verdict(scenario.name, scenario.origin, (), "", None, None, 0.0, wrong, seen.events, seen.days)
