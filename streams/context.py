@@ -79,7 +79,8 @@ class OverlayBook:
     def consider(self, alert: Alert, feedback: Feedback, now: float, common: frozenset[str] = frozenset()) -> Verdict:
         """Add or renew the entry an alert suggests, a step further where it has lasted; `common` domains stay."""
         if alert.muted:
-            return Verdict(MUTED.format(alert.muted))
+            # It may have opened again while what it put in force before is still there.
+            return Verdict(MUTED.format(alert.muted), self.withdraw(alert.id, f"muted by order {alert.muted}", now))
         if alert.suggested is None:
             return Verdict("none: the finding suggests no entry")
         why = refusal(alert, alert.suggested.pattern, feedback, common=common)

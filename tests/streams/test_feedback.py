@@ -93,6 +93,15 @@ def test_muted_alerts_change_nothing() -> None:
     assert verdict.note == "none: the alert is muted by order m-1"
 
 
+def test_an_alert_that_opens_again_muted_ends_what_it_had_put_in_force() -> None:
+    """It had closed while its entry lived on, and was muted meanwhile."""
+    book = OverlayBook("acme")
+    book.consider(alert(), Feedback(mode="enforce"), START)
+    assert book.consider(alert(muted="m-1"), Feedback(mode="enforce"), START + 400).changed
+    overlay = book.overlay()
+    assert (overlay.entries, [end.ending for end in overlay.ended]) == ((), ["muted by order m-1"])
+
+
 def test_every_end_is_told_with_its_reason() -> None:
     """Expired, withdrawn by a person, ended by changed feedback; an hour long, in the state and over a restart."""
     book, feedback = OverlayBook("acme"), Feedback(mode="enforce", max_duration_s=100)
