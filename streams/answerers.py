@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from streams.columns import Mask, TenantRows
+from streams.distinct import close_together
 from streams.quantiles import Buckets, LogHistogram
 
 PANE = 10
@@ -64,7 +65,7 @@ class Answerers:
     def add(self, rows: TenantRows) -> None:
         """Count events in their panes."""
         panes = (rows.times // PANE).astype(np.int64)
-        starts = np.unique(panes).tolist()
+        starts = close_together(panes)
         for start in starts:
             self._count(self._panes.setdefault(start, {}), rows if len(starts) == 1 else rows.only(panes == start))
         for old in sorted(self._panes)[:-PANES]:

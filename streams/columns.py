@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from streams.addresses import Addresses
+from streams.distinct import close_together, in_order, tally
 from streams.hashing import Hashes, hash_strings
 
 Codes = NDArray[np.int32]
@@ -92,6 +93,11 @@ class EventBatch:
         found: list[str] = self.per_value(name, "texts", lambda values: values.to_pylist())
         return found
 
+    def named(self, name: str, codes: NDArray[Any]) -> list[str]:
+        """Values of these codes as strings."""
+        texts = self.texts(name)
+        return [texts[code] for code in codes.tolist()]
+
     def code_of(self, name: str, text: str) -> int:
         """Code of a value; -2 when the batch has none."""
         found: int = self.per_value(name, f"code {text}", lambda values: _position(values, text))
@@ -106,6 +112,10 @@ class EventBatch:
             self._kept["", name] = column.to_numpy(zero_copy_only=False)
         found: NDArray[Any] = self._kept["", name]
         return found
+
+    def derived(self, name: str, what: str, compute: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+        """What `compute` makes of each value of a plain numeric column, once (`what` names it)."""
+        return self.once(f"{name} {what}", lambda batch: compute(batch.numbers(name)))
 
     @cached_property
     def seconds(self) -> NDArray[np.float64]:
@@ -153,11 +163,15 @@ def _position(values: pa.Array, text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TenantRows:
-    """Rows of one tenant in a batch. `rows` are their positions, rising; `times` their event times, Unix seconds."""
+    """Rows of one tenant in a batch. `rows` are their positions, rising; `times` their event times, Unix seconds.
+
+    `whole`: they are all of the tenant's, at the times they say, so that what is computed for the batch holds for them.
+    """
 
     batch: EventBatch
     rows: Rows
     times: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    whole: bool = False
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -167,8 +181,8 @@ class TenantRows:
 
     @classmethod
     def pick(cls, batch: EventBatch, rows: Rows) -> TenantRows:
-        """Some rows of a batch."""
-        return cls(batch, rows, batch.seconds[rows])
+        """A tenant's rows of a batch."""
+        return cls(batch, rows, batch.seconds[rows], whole=True)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -196,51 +210,31 @@ class TenantRows:
 
     def derived(self, name: str, what: str, compute: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
         """What `compute` makes of each value of a plain numeric column, for these rows; computed once per batch."""
-        return self.batch.once(f"{name} {what}", lambda batch: compute(batch.numbers(name)))[self.rows]
+        return self.batch.derived(name, what, compute)[self.rows]
 
     def equal(self, name: str, text: str) -> Mask:
         """Which of these rows have this value."""
         same: Mask = self.codes(name) == self.batch.code_of(name, text)
         return same
 
-    def only(self, mask: Mask) -> TenantRows:
-        """Those of these rows where the mask holds."""
+    def only(self, mask: Mask | Rows) -> TenantRows:
+        """Those of these rows where the mask holds, or at these places."""
         return TenantRows(self.batch, self.rows[mask], self.times[mask])
 
     def not_later_than(self, limit: float) -> TenantRows:
         """The same rows with times clamped: one resolver's wrong clock must not close everybody's windows."""
-        return replace(self, times=np.minimum(self.times, limit)) if len(self) and self.times.max() > limit else self
-
+        if not len(self) or self.times.max() <= limit:
+            return self
+        return replace(self, times=np.minimum(self.times, limit), whole=False)
 
     def spans(self, seconds: float) -> Iterator[TenantRows]:
         """These rows in spans of so many seconds by their times, one after the other; as they are if all lie in one."""
         if not len(self) or self.times.max() - self.times.min() <= seconds:
             yield self
             return
-        numbers = self.times // seconds
-        for number in np.unique(numbers).tolist():
+        numbers = (self.times // seconds).astype(np.int64)
+        for number in close_together(numbers):
             yield self.only(numbers == number)
-
-
-def tally(codes: Codes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct codes, rising, and how often each occurs; `size` is the length of the dictionary."""
-    if len(codes) * 8 < size:
-        found, counts = np.unique(codes, return_counts=True)
-        return found.astype(np.int64), counts
-    counts = np.bincount(codes, minlength=size)
-    used = np.flatnonzero(counts)
-    return used, counts[used]
-
-
-def last_of_each(codes: Codes | Rows, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct codes, rising, and the position at which each occurs last."""
-    if len(codes) * 8 < size:
-        found, first = np.unique(codes[::-1], return_index=True)
-        return found.astype(np.int64), len(codes) - 1 - first
-    place = np.full(size, -1, np.int64)
-    place[codes] = np.arange(len(codes))
-    used = np.flatnonzero(place >= 0)
-    return used, place[used]
 
 
 def split_by_tenant(columns: pa.RecordBatch) -> list[tuple[str, TenantRows]]:
@@ -248,7 +242,7 @@ def split_by_tenant(columns: pa.RecordBatch) -> list[tuple[str, TenantRows]]:
     batch = EventBatch(columns)
     codes, texts = batch.codes("tenant"), batch.texts("tenant")
     used, counts = tally(codes, len(texts))
-    order = np.argsort(codes, kind="stable")
+    order = in_order(codes, len(texts))
     parts = np.split(order, np.cumsum(counts)[:-1]) if len(used) else []
     named = zip((texts[code] for code in used.tolist()), parts, strict=True)
     return [(name, TenantRows.pick(batch, rows)) for name, rows in sorted(named, key=lambda item: item[0])]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import begins
 from streams.hashing import Hashes, unit
 
 BUCKET = 10
@@ -49,13 +50,14 @@ NONE = Elements(np.empty(0, np.uint64), np.empty(0), np.empty(0, np.uint64), np.
 
 def gather(hashes: Hashes, weights: Floats, domains: Hashes, buckets: Ints) -> Elements:
     """Elements from columns in any order, each hash once (the latest bucket wins)."""
-    order = np.lexsort((-buckets, hashes))
-    first = np.ones(len(order), bool)
-    first[1:] = hashes[order][1:] != hashes[order][:-1]
-    chosen = order[first]
-    usable = weights[chosen] > 0
-    chosen = chosen[usable]
-    return Elements(hashes[chosen], np.minimum(weights[chosen], 65535.0), domains[chosen], buckets[chosen])
+    kept = np.flatnonzero(weights > 0)
+    if not len(kept):
+        return NONE
+    order = kept[np.argsort(hashes[kept])]
+    ordered = hashes[order]
+    starts = np.flatnonzero(begins(ordered))
+    chosen, latest = order[starts], np.maximum.reduceat(buckets[order], starts)
+    return Elements(ordered[starts], np.minimum(weights[chosen], 65535.0), domains[chosen], latest)
 
 
 def pack_elements(elements: Elements, names: Mapping[int, str]) -> list[Any]:

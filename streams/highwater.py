@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from streams.columns import TenantRows
+from streams.distinct import close_together, distinct
 
 EPOCHS = 8
 SOURCES = 4096
@@ -36,8 +37,8 @@ class HighWater:
             fresh = self._take(rows.batch.texts("source")[sources[0]], int(epochs[0]), sequences)
             return rows if fresh.all() else rows.only(fresh)
         fresh = np.zeros(len(rows), bool)
-        for source in np.unique(sources).tolist():
-            for epoch in np.unique(epochs[sources == source]).tolist():
+        for source in close_together(sources):
+            for epoch in distinct(epochs[sources == source]).tolist():
                 ours = np.flatnonzero((sources == source) & (epochs == epoch))
                 fresh[ours] = self._take(rows.batch.texts("source")[source], int(epoch), sequences[ours])
         return rows.only(fresh)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from schemas.signals import ContextSignal
 from streams.alerts import moment
 from streams.columns import TenantRows
+from streams.distinct import counted, distinct, firsts
 from streams.hashing import Hashes, mix
 from streams.parts import Parts, pack, unpack
 from streams.sketches import SpaceSaving
@@ -60,7 +61,7 @@ class Popularity:
         batch = asked.batch
         domains, clients = asked.codes("registered_domain"), asked.codes("client")
         shown = domains != batch.code_of("registered_domain", "")
-        pairs = np.unique(domains[shown].astype(np.int64) << 32 | clients[shown])
+        pairs = distinct(domains[shown].astype(np.int64) << 32 | clients[shown])
         codes = pairs >> 32
         hashes = batch.hashes("registered_domain")[codes]
         fresh = self._first_time(mix(hashes ^ batch.hashes("client")[pairs & 0xFFFFFFFF]))
@@ -68,20 +69,21 @@ class Popularity:
         if not fresh.any():
             return
         self._changed = True
-        used, counts = np.unique(codes[fresh], return_counts=True)
-        values = batch.values("registered_domain")
+        used, counts = counted(codes[fresh])
         self._scores.add(
-            batch.hashes("registered_domain")[used], counts * _UNIT, lambda some: values.take(used[some]).to_pylist()
+            batch.hashes("registered_domain")[used],
+            counts * _UNIT,
+            lambda some: batch.named("registered_domain", used[some]),
         )
 
     def _fresh_clients(self, rows: TenantRows) -> int:
-        codes = np.unique(rows.codes("client"))
+        codes, _ = rows.tally("client")
         return int(np.count_nonzero(self._first_time(mix(rows.batch.hashes("client")[codes]))))
 
     def _first_time(self, keys: Hashes) -> NDArray[np.bool_]:
         """Which keys the bitmap did not know; it does now."""
         places = (keys % np.uint64(BITS)).astype(np.int64)
-        _, first = np.unique(places, return_index=True)
+        _, first = firsts(places)
         alone = np.zeros(len(keys), bool)
         alone[first] = True
         fresh: NDArray[np.bool_] = alone & ((self._seen[places >> 3] >> (places & 7)) & 1 == 0)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import begins, distinct
 from streams.hashing import Hashes
 
 Counts = NDArray[np.int64]
@@ -52,7 +53,7 @@ class HyperLogLog:
 
     def _grow(self) -> None:
         """Drop repetitions; past the space of the registers become these. What it becomes hangs on the set alone."""
-        self._hashes = np.unique(self._hashes)
+        self._hashes = distinct(self._hashes)
         if len(self._hashes) >= 1 << (self.p - 3):
             self._registers = np.zeros(1 << self.p, np.uint8)
             self._raise(self._registers, self._hashes)
@@ -77,7 +78,7 @@ class HyperLogLog:
     def estimate(self) -> float:
         """Estimated number of distinct hashes."""
         if self._registers is None:
-            return float(len(np.unique(self._hashes)))
+            return float(len(distinct(self._hashes)))
         size, top = 1 << self.p, 52
         tally = np.bincount(self._registers, minlength=top + 2)
         z = size * _tau(1.0 - tally[top + 1] / size)
@@ -88,7 +89,7 @@ class HyperLogLog:
 
     def pack(self) -> bytes:
         """The hashes, or the registers, as bytes."""
-        return (np.unique(self._hashes) if self._registers is None else self._registers).tobytes()
+        return (distinct(self._hashes) if self._registers is None else self._registers).tobytes()
 
 
 def _sigma(x: float) -> float:
@@ -127,7 +128,7 @@ class SpaceSaving:
         """Largest count an item outside the sketch can have."""
 
     def add(self, hashes: Hashes, counts: Counts, texts: Texts) -> None:
-        """Take in exact counts of distinct hashes.
+        """Take in exact counts of hashes, repeated or not.
 
         `texts(indices)` names some of them, asked only for items that stay.
         """
@@ -144,44 +145,41 @@ class SpaceSaving:
         )
 
     def _join(self, hashes: Hashes, counts: Counts, errors: Counts, floor: int, texts: Texts) -> None:
+        """Items both know count together; one that the other side does not know may have been there up to its floor."""
         if not len(hashes):
             self.counts += floor
             self.errors += floor
             self.floor += floor
             return
-        at, found = locate(self.hashes, hashes)
-        here, fresh = at[found], np.flatnonzero(~found)
-        if floor:  # items only we know may have been seen there up to its floor
-            absent = np.ones(len(self.hashes), bool)
-            absent[here] = False
-            self.counts[absent] += floor
-            self.errors[absent] += floor
-        self.counts[here] += counts[found]
-        self.errors[here] += errors[found]
-        if len(fresh):
-            self._admit(
-                hashes[fresh], counts[fresh] + self.floor, errors[fresh] + self.floor, lambda some: texts(fresh[some])
-            )
-        self.floor = max(self.floor + floor, self.floor)
-
-    def _admit(self, hashes: Hashes, counts: Counts, errors: Counts, texts: Texts) -> None:
-        known = len(self.hashes)
+        ours = len(self.hashes)
         every = np.concatenate([self.hashes, hashes])
-        count = np.concatenate([self.counts, counts])
-        error = np.concatenate([self.errors, errors])
-        keep = np.arange(len(every))
+        order = np.argsort(every)
+        every = every[order]
+        starts = np.flatnonzero(begins(every))
+        count = np.add.reduceat(np.concatenate([self.counts, counts])[order], starts)
+        error = np.add.reduceat(np.concatenate([self.errors, errors])[order], starts)
+        first = np.minimum.reduceat(order, starts)
+        extra = np.where(first >= ours, self.floor, 0)
+        if floor:
+            extra += np.where(np.maximum.reduceat(order, starts) < ours, floor, 0)
+        self.floor += floor
+        self._keep(every[starts], count + extra, error + extra, first, texts)
+
+    def _keep(self, every: Hashes, counts: Counts, errors: Counts, first: Counts, texts: Texts) -> None:
+        """Of these items, sorted, those with the largest counts; `first` is below our number for who is here."""
+        ours = len(self.hashes)
         if len(every) > self.capacity:
-            worth = count * 2 + (np.arange(len(every)) < known)  # of equals, who is here stays
+            worth = counts * 2 + (first < ours)  # of equals, who is here stays
             ranked = np.argpartition(-worth, self.capacity)
-            keep, lost = ranked[: self.capacity], ranked[self.capacity :]
-            self.floor = max(self.floor, int(count[lost].max()))
-            for key in every[lost[lost < known]].tolist():
+            keep, lost = np.sort(ranked[: self.capacity]), ranked[self.capacity :]
+            self.floor = max(self.floor, int(counts[lost].max()))
+            for key in every[lost[first[lost] < ours]].tolist():
                 del self.texts[key]
-        fresh = keep[keep >= known]
+            every, counts, errors, first = every[keep], counts[keep], errors[keep], first[keep]
+        fresh = np.flatnonzero(first >= ours)
         if len(fresh):
-            self.texts.update(zip(every[fresh].tolist(), texts(fresh - known), strict=True))
-        keep = keep[np.argsort(every[keep])]
-        self.hashes, self.counts, self.errors = every[keep], count[keep], error[keep]
+            self.texts.update(zip(every[fresh].tolist(), texts(first[fresh] - ours), strict=True))
+        self.hashes, self.counts, self.errors = every, counts, errors
 
     def top(self, count: int) -> list[tuple[str, int, int]]:
         """The most frequent items as (text, count, error), largest first, ties in the order of the text."""

@@ -17,7 +17,9 @@ import numpy as np
 
 from schemas.signals import Telemetry
 from streams.columns import Mask, TenantRows
+from streams.distinct import close_together
 from streams.losses import Losses
+from streams.pane_tallies import tallied
 from streams.parts import Parts, pack, unpack
 from streams.summary import OTHER, Summary
 
@@ -83,17 +85,25 @@ class TelemetryWindows:
         """Count events in their panes."""
         if not len(rows):
             return
-        panes = (rows.times // PANE).astype(np.int64) * PANE
         if self._told_until is None:
             self._told_until = int((rows.times.min() - LATENESS) // PANE) * PANE
-        late = panes < self._told_until
-        for pane, here in self._panes_of(rows):
-            self._count(pane, rows if here.all() else rows.only(here), late[here])
+        late = rows.times < self._told_until
+        for start, name, tally in tallied(rows, PANE, self._told_until):
+            self._touched.add(f"pane/{start}")
+            self._panes.setdefault(start, Window(start, PANE)).group(name).add(tally)
+        if late.any():
+            self._count_late(rows.only(late))
+
+    def _count_late(self, rows: TenantRows) -> None:
+        ((pane, _),) = self._panes_of(rows)
+        pane.group(_TENANT).count("late", len(rows))
+        for name, ours in _workloads(rows):
+            pane.group(name).count("late", int(np.count_nonzero(ours)))
 
     def _panes_of(self, rows: TenantRows) -> Iterator[tuple[Window, Mask]]:
         """Open panes in which rows count, and which of them do."""
         panes = np.maximum((rows.times // PANE).astype(np.int64) * PANE, self._told_until or 0)
-        for start in np.unique(panes).tolist():
+        for start in close_together(panes):
             self._touched.add(f"pane/{start}")
             yield self._panes.setdefault(start, Window(start, PANE)), panes == start
 
@@ -118,15 +128,6 @@ class TelemetryWindows:
             pane.group(_TENANT).newly_observed += len(chosen)
             for name, ours in _workloads(chosen):
                 pane.group(name).newly_observed += int(np.count_nonzero(ours))
-
-    def _count(self, pane: Window, rows: TenantRows, late: Mask) -> None:
-        whole = pane.group(_TENANT)
-        whole.add(rows)
-        whole.count("late", int(np.count_nonzero(late)))
-        for name, here in _workloads(rows):
-            summary = pane.group(name)
-            summary.add(rows if here.all() else rows.only(here))
-            summary.count("late", int(np.count_nonzero(late[here])))
 
     def close(self, until: float) -> list[Telemetry]:
         """Tell and forget the windows that end by `until` (Unix seconds)."""

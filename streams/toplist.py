@@ -49,10 +49,9 @@ class TopList:
         """Let what waits into the sketch."""
         if not self._texts:
             return
-        hashes, first, place = np.unique(np.concatenate(self._hashes), return_index=True, return_inverse=True)
-        counts = np.bincount(place, np.concatenate(self._counts)).astype(np.int64)
+        hashes, counts = np.concatenate(self._hashes), np.concatenate(self._counts)
         texts, self._hashes, self._counts, self._texts = self._texts, [], [], []
-        self._sketch.add(hashes, counts, lambda some: [texts[at] for at in first[some].tolist()])
+        self._sketch.add(hashes, counts, lambda some: [texts[at] for at in some.tolist()])
 
     def merge(self, other: TopList) -> None:
         """Become the list of both."""

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import inverse, member
 from streams.elements import BUCKET, NONE, Elements, Floats, Ints
 from streams.hashing import Hashes
 from streams.sketches import locate
@@ -113,10 +114,10 @@ class WeightedDistinct:
         if len(self.keys) < self._most[0]:
             return strange
         small = strange[ranks[strange] < self._least.max()]
-        return strange[np.isin(domains[strange], domains[small])] if len(small) else small
+        return strange[member(domains[strange], domains[small])] if len(small) else small
 
     def _admit(self, domains: Hashes, ranks: Floats) -> None:
-        keys, place = np.unique(domains, return_inverse=True)
+        keys, place = inverse(domains)
         least = np.full(len(keys), np.inf)
         np.minimum.at(least, place, ranks)
         spare = self._most[0] - len(self.keys)
@@ -158,7 +159,7 @@ class WeightedDistinct:
         if not len(slots):
             return
         owner = np.searchsorted(self.keys, self._elements.domains)
-        rows = np.flatnonzero(np.isin(owner, slots))
+        rows = np.flatnonzero(member(owner, slots))
         ranks = self._elements.ranks()
         rows = rows[np.lexsort((ranks[rows], owner[rows]))]  # each domain's elements together, smallest rank first
         begins = np.searchsorted(owner[rows], slots)
@@ -166,7 +167,7 @@ class WeightedDistinct:
         self._limit[slots] = np.minimum(self._limit[slots], ranks[rows[begins + half]])
         keep = np.ones(len(ranks), bool)
         keep[rows] = ranks[rows] < self._limit[owner[rows]]
-        touched = np.isin(owner, slots)
+        touched = member(owner, slots)
         self._limits[touched] = np.minimum(self._limits[touched], self._limit[owner[touched]])
         self._keep_elements(keep)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from schemas.patterns import matches
 from streams.columns import TenantRows
+from streams.distinct import inverse
 from streams.hashing import Hashes, hash_strings
 
 SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".private", ".corp", ".home", ".home.arpa")
@@ -78,14 +79,14 @@ def zone_hashes(zones: tuple[str, ...]) -> Hashes:
 
 def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
     """For each row the index in `zones` of the first that holds its name, -1 for none."""
-    codes, place = np.unique(rows.codes("qname"), return_inverse=True)
-    names = rows.batch.values("qname").take(pa.array(codes))
+    codes, place = inverse(rows.codes("qname"))
     found = np.full(len(codes), -1, np.int64)
     if len(codes) <= _FEW:
-        for at, name in enumerate(names.to_pylist()):
+        for at, name in enumerate(rows.batch.named("qname", codes)):
             if name.endswith(zones):
                 found[at] = next(index for index, zone in enumerate(zones) if name.endswith(zone))
     else:
+        names = rows.batch.values("qname").take(pa.array(codes))
         for index in range(len(zones) - 1, -1, -1):
             found[pc.ends_with(names, zones[index]).to_numpy(zero_copy_only=False)] = index
     return found[place]

@@ -28,18 +28,13 @@ from streams.agents.table import watch_changelog, within
 from streams.analysis import Findings, TenantSettings
 from streams.codec import read_batch
 from streams.config import WorkerSettings
+from streams.pace import ROWS, Pace
 from streams.warehouse import Warehouse, WarehouseError
 
 _LOG = logging.getLogger(__name__)
 _TICK_S = 1.0
 _PATIENCE_S = 10.0
 _LAST_S = 4.0
-# Batches are taken in together: those of so many seconds, or of so many times what the last turn took, for under load
-# fewer and larger turns cost less; of so many seconds at most, and so many rows of a partition.
-_HELD_S, _HELD_TURNS, _HELD_MOST_S = 0.05, 4, 0.5
-_HELD_ROWS = 50_000
-# Where checkpoints take long they are apart by so many times what the last took, but at most so many seconds.
-_CHECKPOINT_TIMES, _CHECKPOINT_MOST_S = 5, 10.0
 
 
 class Analytics:
@@ -61,6 +56,7 @@ class Analytics:
     ) -> None:
         self._app, self._table, self._settings, self._partitions = app, table, settings, partitions
         self._warehouse = warehouse
+        self._pace = Pace(settings.checkpoint_seconds)
         self.states, self.outputs, self.crew = States(table, settings.live_tenants), Outputs(app), Crew(app)
         watch_changelog(table, self.outputs.expect)
         # Held by whoever changes states until what was found is sent: no checkpoint keeps a state ahead of its words.
@@ -87,7 +83,7 @@ class Analytics:
             _LOG.warning("%s/%d offset %d: %s", EVENTS.name, partition, event.message.offset, error)
         self._last[partition] = event
         self._unwritten.setdefault(partition, []).append(event)
-        if waiting >= _HELD_ROWS:
+        if waiting >= ROWS:
             await self.digest()
 
     async def digest(self) -> None:
@@ -109,14 +105,13 @@ class Analytics:
                 self.states.write(partition)
 
     async def gather(self) -> None:
-        """Digest what came, several times a second."""
-        took = 0.0
+        """Digest what came, several times a second, or less often under load."""
         while True:
-            await asyncio.sleep(min(max(_HELD_S, took * _HELD_TURNS), _HELD_MOST_S))
+            await asyncio.sleep(self._pace.hold())
             if not (self._app.rebalancing or self._app.in_recovery):
                 began = time.thread_time()
                 await self.digest()
-                took = time.thread_time() - began
+                self._pace.turn = time.thread_time() - began
 
     async def _checkpoint(self) -> None:
         """Write changed states and acknowledge the batches they contain; the caller has the turn."""
@@ -180,21 +175,19 @@ class Analytics:
     async def pass_time(self) -> None:
         """Every second: close idle windows, expire entries; write at checkpoints."""
         await self.prepare()
-        written, took = time.monotonic(), 0.0
+        written = time.monotonic()
         while True:
             await asyncio.sleep(min(_TICK_S, self._settings.checkpoint_seconds))
             if self._app.rebalancing or self._app.in_recovery:
                 continue
             if not len(self.states):
                 self.open()
-            await self.digest()
             async with self._turn:
                 await self.outputs.send(self.states.tick(time.time()))
-                rest = min(took * _CHECKPOINT_TIMES, _CHECKPOINT_MOST_S)
-                if time.monotonic() - written >= max(self._settings.checkpoint_seconds, rest):
+                if self._pace.checkpoint_due(time.monotonic() - written):
                     began = time.thread_time()
                     await self._checkpoint()
-                    written, took = time.monotonic(), time.thread_time() - began
+                    written, self._pace.checkpoint = time.monotonic(), time.thread_time() - began
 
     async def remember(self) -> None:
         """Tell the warehouse from time to time what was learnt."""

@@ -6,10 +6,10 @@ For the detector dga. Must not know why somebody is remembered.
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
-from streams.columns import TenantRows, last_of_each
+from streams.columns import TenantRows
 from streams.detectors.recent import Items, Recent
+from streams.distinct import last_of_each
 from streams.hashing import Hashes, hash_text
 
 _NOBODY = hash_text("")
@@ -52,8 +52,8 @@ def _distinct(rows: TenantRows) -> TenantRows:
 
 
 def _named(rows: TenantRows, column: str, prefix: str) -> dict[int, str]:
-    used = np.unique(rows.codes(column))
-    texts = rows.batch.values(column).take(pa.array(used)).to_pylist()
+    used, _ = rows.tally(column)
+    texts = rows.batch.named(column, used)
     hashes = rows.batch.hashes(column)[used].tolist()
     return {key: prefix + text for key, text in zip(hashes, texts, strict=True) if text}
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import distinct, firsts
 from streams.hashing import Hashes
 from streams.sketches import locate
 
@@ -88,13 +89,13 @@ class Pairs:
         np.maximum.at(self.columns["last"], rows, slots)
         contact = slots - before >= 2
         self._contact(rows[contact], touches.only(contact))
-        return np.unique(rows[contact])
+        return distinct(rows[contact])
 
     def _admit(self, touches: Touches) -> NDArray[np.bool_]:
         """Which touches belong to pairs in the table, after new ones have entered."""
         _, known = locate(self.keys, touches.pairs)
         fresh = np.flatnonzero(~known)
-        _, first = np.unique(touches.pairs[fresh], return_index=True)
+        _, first = firsts(touches.pairs[fresh])
         entering = fresh[np.sort(first)]
         slots = touches.seconds[entering] // SLOT
         if len(entering):

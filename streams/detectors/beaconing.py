@@ -21,12 +21,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from schemas.detection_spec import BeaconingSpec
-from streams.columns import TenantRows
+from streams.columns import EventBatch, TenantRows
 from streams.detectors.beacon_log import BeaconLog
 from streams.detectors.beacon_pairs import SLOT, Pairs, Touches
 from streams.detectors.beacon_pollers import POLLERS
 from streams.detectors.beacon_report import NAME, Beacon, beacons, tell
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without
+from streams.distinct import close_together, distinct, firsts, member
 from streams.hashing import mix
 from streams.parts import Parts
 from streams.sketches import locate
@@ -72,7 +73,7 @@ class Beaconing(Detector):
         rows, touches = _touches(rows, self.pairs)
         found: list[Finding] = []
         minutes = touches.seconds // MINUTE
-        for minute in np.unique(minutes).tolist():
+        for minute in close_together(minutes):
             found += self._pass(minute, scene)
             here = minutes == minute
             self._log.add(touches.only(here))
@@ -87,10 +88,7 @@ class Beaconing(Detector):
         places = [at for at in np.flatnonzero(worth).tolist() if int(touches.pairs[at]) not in self._log.texts]
         if not places:
             return [], []
-        columns = (
-            rows.batch.values(column).take(rows.codes(column)[places]).to_pylist()
-            for column in ("client", "qname", "workload")
-        )
+        columns = (rows.batch.named(column, rows.codes(column)[places]) for column in ("client", "qname", "workload"))
         return touches.pairs[places].tolist(), list(zip(*columns, strict=True))
 
     def tick(self, scene: Scene) -> list[Finding]:
@@ -179,10 +177,10 @@ def _worth_a_look(rows: TenantRows, scene: Scene) -> NDArray[np.bool_]:
     codes = rows.codes("registered_domain")
     worth: NDArray[np.bool_] = ~ours[codes] & ~rows.equal("verdict", "deny") & ~rows.equal("client", "")
     if scene.internal:
-        used = np.unique(codes[worth])
-        texts = rows.batch.values("registered_domain").take(used).to_pylist()
+        used = distinct(codes[worth])
+        texts = rows.batch.named("registered_domain", used)
         own = used[[is_own(text, scene.internal) for text in texts]] if len(used) else used
-        worth &= ~np.isin(codes, own)
+        worth &= ~member(codes, own)
     return worth
 
 
@@ -196,7 +194,7 @@ def _touches(rows: TenantRows, pairs: Pairs) -> tuple[TenantRows, Touches]:
     last = np.full(len(keys), -1, np.int64)
     last[known] = pairs.columns["last"][pairs.place[at[known]]]
     later = np.flatnonzero(slots > last)
-    _, first = np.unique(keys[later] ^ mix(slots[later].astype(np.uint64)), return_index=True)
+    _, first = firsts(keys[later] ^ mix(slots[later].astype(np.uint64)))
     first = later[np.sort(first)]
     first = first[np.argsort(seconds[first], kind="stable")]
     chosen = TenantRows(batch, rows.rows[first], rows.times[first])
@@ -207,7 +205,11 @@ def _touches(rows: TenantRows, pairs: Pairs) -> tuple[TenantRows, Touches]:
 
 def _least_ttls(rows: TenantRows) -> NDArray[np.int64]:
     """Least TTL of each row's answer, 0 without any."""
-    lists = rows.batch.columns.column("answers.ttl").take(pa.array(rows.rows))
+    return rows.batch.once("least ttls", _of_each_row)[rows.rows]
+
+
+def _of_each_row(batch: EventBatch) -> NDArray[np.int64]:
+    lists = batch.columns.column("answers.ttl")
     lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
     filled = np.flatnonzero(lengths > 0)

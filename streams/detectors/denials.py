@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.columns import TenantRows
+from streams.distinct import counted, firsts, inverse
 from streams.hashing import Hashes, mix, unit
 from streams.zones import is_expansion, own_zone, zones_of
 
@@ -43,10 +44,12 @@ class Denials:
         """Take in refused rows."""
         names, clients = rows.batch.hashes("qname")[rows.codes("qname")], clients_of(rows)
         pairs = mix(names ^ (clients * np.uint64(3)))
-        found, first, counts = np.unique(pairs, return_index=True, return_counts=True)
+        found, first = firsts(pairs)
+        _, counts = counted(pairs)
         fresh = np.column_stack([found, names[first], clients[first]])
         every = np.concatenate([self.pairs, fresh])
-        order, at, place = np.unique(every[:, 0], return_index=True, return_inverse=True)
+        order, at = firsts(every[:, 0])
+        _, place = inverse(every[:, 0])
         total = np.bincount(place, np.concatenate([self.counts, counts])).astype(np.int64)
         kept = at[:KEPT]
         came = kept >= len(self.pairs)
@@ -57,8 +60,8 @@ class Denials:
             self._unname()
 
     def _name(self, rows: TenantRows, some: NDArray[np.int64], pairs: Hashes) -> None:
-        asked = [rows.batch.values(column).take(rows.codes(column)[some]) for column in ("qname", "client", "workload")]
-        texts = zip(*(column.to_pylist() for column in asked), strict=True)
+        asked = (rows.batch.named(column, rows.codes(column)[some]) for column in ("qname", "client", "workload"))
+        texts = zip(*asked, strict=True)
         for (_, name, client), (qname, address, workload) in zip(pairs.tolist(), texts, strict=True):
             self.names[name] = qname
             self.who[client] = (address, workload)
@@ -96,9 +99,10 @@ def refused_of(rows: TenantRows, internal: tuple[str, ...]) -> tuple[TenantRows,
 
 def _expansions(rows: TenantRows, zone: NDArray[np.int64], zones: tuple[str, ...]) -> NDArray[np.bool_]:
     """Public names tried with a search domain; of very many different names the rest counts as such, too."""
-    codes, first, place = np.unique(rows.codes("qname"), return_index=True, return_inverse=True)
+    codes, first = firsts(rows.codes("qname"))
+    _, place = inverse(rows.codes("qname"))
     tried = np.ones(len(codes), bool)
-    names = rows.batch.values("qname").take(codes[:_MOST_NAMES]).to_pylist()
+    names = rows.batch.named("qname", codes[:_MOST_NAMES])
     tried[: len(names)] = [
         at >= 0 and is_expansion(name, zones[at]) for name, at in zip(names, zone[first].tolist(), strict=False)
     ]
@@ -138,9 +142,10 @@ class Refused:
         hidden = np.concatenate([np.empty(0, bool), *(pane.hidden for pane in panes)])
         inside = every[:, 0] <= np.uint64(bound)
         every, counts, hidden = every[inside], counts[inside], hidden[inside]
-        _, at, place = np.unique(every[:, 0], return_index=True, return_inverse=True)
+        _, at = firsts(every[:, 0])
+        _, place = inverse(every[:, 0])
         total, every, hidden = np.bincount(place, counts, len(at)), every[at], hidden[at]
-        clients, owner = np.unique(every[:, 2], return_inverse=True)
+        clients, owner = inverse(every[:, 2])
         inclusion = float(unit(np.array([bound], np.uint64))[0])
         sums = [np.bincount(owner, weights, len(clients)) / inclusion for weights in (hidden, ~hidden, total)]
         return cls(clients, sums[0], sums[1], sums[2], every)

@@ -30,6 +30,7 @@ from streams.detectors.dga_model import shipped
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without
 from streams.detectors.panes import by_pane
 from streams.detectors.recent import Recent
+from streams.distinct import member
 from streams.hashing import hash_text
 from streams.parts import Parts
 from streams.zones import is_own
@@ -93,7 +94,7 @@ class Dga(Detector):
             if self._counts[key] >= WATCHED and key not in self._innocent:
                 self._watched.add(key)
         if self._watched:
-            answered = rows.only(np.isin(clients_of(rows), np.array(sorted(self._watched), np.uint64)))
+            answered = rows.only(member(clients_of(rows), np.array(sorted(self._watched), np.uint64)))
             remember(answered.only(_answered(answered)), self._resolved)
 
     def _judge(self, keys: list[int], scene: Scene) -> dict[int, Finding]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.columns import TenantRows
+from streams.distinct import counted, distinct, firsts, member
 from streams.hashing import Hashes, mix, unit
 from streams.zones import zone_hashes
 
@@ -47,7 +48,7 @@ class Failures:
         self._name(rows, zones)
 
     def _keep(self, pairs: Hashes) -> None:
-        _, first = np.unique(pairs[:, 0], return_index=True)
+        _, first = firsts(pairs[:, 0])
         self.pairs = pairs[first[:KEPT]]
 
     def _name(self, rows: TenantRows, zones: tuple[str, ...]) -> None:
@@ -58,9 +59,9 @@ class Failures:
             lacking = np.array(sorted(missing), np.uint64)
             for column in ("registered_domain", "client"):
                 hashes = rows.batch.hashes(column)
-                codes = np.flatnonzero(np.isin(hashes, lacking))
-                texts = rows.batch.values(column).take(codes).to_pylist()
-                known |= dict(zip(hashes[codes].tolist(), texts, strict=True))
+                codes, _ = rows.tally(column)
+                codes = codes[member(hashes[codes], lacking)]
+                known |= dict(zip(hashes[codes].tolist(), rows.batch.named(column, codes), strict=True))
             known |= {
                 key: zone[1:] for key, zone in zip(zone_hashes(zones).tolist(), zones, strict=True) if key in missing
             }
@@ -98,7 +99,7 @@ class Picture:
         bound = min((int(pane.pairs[-1, 0]) for pane in panes if len(pane.pairs) >= KEPT), default=2**64 - 1)
         every = np.concatenate([pane.pairs for pane in panes])
         every = every[every[:, 0] <= np.uint64(bound)]
-        _, first = np.unique(every[:, 0], return_index=True)
+        _, first = firsts(every[:, 0])
         every = every[first]
         if not len(every):
             return cls(queries, failures, 0.0, "", 0.0, 0, "", 0.0, 0)
@@ -111,18 +112,18 @@ class Picture:
         return cls(
             queries,
             failures,
-            len(np.unique(every[:, 1])) / inclusion,
+            len(distinct(every[:, 1])) / inclusion,
             texts.get(domain, ""),
             domain_share,
-            len(np.unique(at_domain[:, 3])),
+            len(distinct(at_domain[:, 3])),
             texts.get(client, ""),
             client_share,
-            len(np.unique(of_client[:, 2])),
+            len(distinct(of_client[:, 2])),
         )
 
 
 def _commonest(pairs: Hashes, column: int) -> tuple[int, float, Hashes]:
     """(value, share of the pairs, its pairs) of the most frequent value of a column."""
-    values, counts = np.unique(pairs[:, column], return_counts=True)
+    values, counts = counted(pairs[:, column])
     best = int(np.argmax(counts))
     return int(values[best]), float(counts[best] / len(pairs)), pairs[pairs[:, column] == values[best]]

@@ -30,6 +30,7 @@ from streams.columns import EventBatch, TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without
 from streams.detectors.panes import by_pane
 from streams.detectors.recent import Items, Recent
+from streams.distinct import distinct, firsts
 from streams.hashing import Hashes, hash_text, mix
 from streams.parts import Parts
 from streams.zones import is_own
@@ -94,13 +95,16 @@ class FastFlux(Detector):
         place, entries = place[short], entries[short]
         if not len(place):
             return
-        rows, times = rows.only(np.unique(place)), rows.times[place]
+        name, item, kind, _ = seen.hashes[entries].T
+        _, once = firsts(mix(name + kind) ^ item)  # what a batch repeats waits once
+        place, entries = place[once], entries[once]
+        rows, times = rows.only(distinct(place)), rows.times[place]
         self._seen.add(Items(seen.hashes[entries], times), _texts(rows, "registered_domain") | _texts(rows, "qname"))
 
     def _judge(self, key: int, scene: Scene) -> Finding | None:
         mine, items = scene.detection.fast_flux, self._seen.of(key)
         hosts, sets = items.hashes[items.hashes[:, 2] == _ADDRESS], items.hashes[items.hashes[:, 2] == _SET]
-        count, networks = len(hosts), len(np.unique(hosts[:, 3]))
+        count, networks = len(hosts), len(distinct(hosts[:, 3]))
         spread = (networks - 1) / max(count - 1, 1)
         if count < mine.addresses or len(sets) < mine.rotations or spread < mine.spread:
             return None
@@ -135,7 +139,7 @@ class FastFlux(Detector):
     def forget(self, subject: str) -> None:
         """Judge a domain's names anew."""
         hashes = self._seen.table.hashes
-        for key in np.unique(hashes[hashes[:, 3] == np.uint64(hash_text(subject)), 0]).tolist():
+        for key in distinct(hashes[hashes[:, 3] == np.uint64(hash_text(subject)), 0]).tolist():
             self._seen.drop(key)
 
     def standing(self, clock: float) -> Standing:
@@ -207,6 +211,5 @@ def _into_clouds(columns: pa.RecordBatch) -> NDArray[np.bool_]:
 
 
 def _texts(rows: TenantRows, column: str) -> dict[int, str]:
-    used = np.unique(rows.codes(column))
-    hashes, values = rows.batch.hashes(column), rows.batch.values(column)
-    return dict(zip(hashes[used].tolist(), values.take(pa.array(used)).to_pylist(), strict=True))
+    used, _ = rows.tally(column)
+    return dict(zip(rows.batch.hashes(column)[used].tolist(), rows.batch.named(column, used), strict=True))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import distinct, member
 from streams.hashing import Hashes
 from streams.sketches import locate
 
@@ -35,12 +36,12 @@ class Habits:
 
     def learn(self, keys: Hashes, counts: Floats, frozen: Hashes) -> None:
         """A window is over: distinct `keys`, sorted, came to `counts`; those in `frozen` learn nothing."""
-        every = np.union1d(self.keys, keys)
+        every = distinct(np.concatenate([self.keys, keys]))
         mean, variance, windows = np.zeros(len(every)), np.zeros(len(every)), np.zeros(len(every))
         known, value = np.searchsorted(every, self.keys), np.zeros(len(every))
         mean[known], variance[known], windows[known] = self._mean, self._variance, self._windows
         value[np.searchsorted(every, keys)] = counts
-        learns = ~np.isin(every, frozen)
+        learns = ~member(every, frozen)
         step = np.where(learns, value - mean, 0.0)
         rate = np.where(windows == 0, 1.0, np.maximum(ALPHA, 1 / (windows + 1)))  # the plain mean until ALPHA is slower
         self._mean = mean + rate * step

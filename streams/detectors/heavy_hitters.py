@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from schemas.objects import Severity
 from schemas.patterns import matches
 from schemas.signals import SuggestedEntry
-from streams.columns import TenantRows, last_of_each
+from streams.columns import TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing, witnesses
-from streams.detectors.heavy_state import HeavyState
+from streams.detectors.heavy_state import HeavyState, Measure, worst
+from streams.distinct import last_of_each
 from streams.elements import BUCKET, Elements, gather
-from streams.hashing import Hashes, hash_text, mix
+from streams.hashing import Hashes, hash_strings, hash_text, mix
 from streams.parts import Parts
 from streams.zones import is_expansion, is_own, own_zone, zones_of
 
@@ -80,45 +81,45 @@ class HeavyHitters(Detector):
         said = rows.only(_left_the_house(rows))
         elements = {"names": _named(said, zones_of(scene.internal)), "answers": _answered(said)}
         over = self.state.add(elements, int(scene.clock // BUCKET), partial(_domain_texts, said))
-        found = (self._judge(said, key, scene) for key in over[:MOST_JUDGED])
+        found = (self._judge(said, key, measures, scene) for key, measures in self.state.measures(over[:MOST_JUDGED]))
         return [finding for finding in found if finding]
 
-    def _judge(self, rows: TenantRows, key: int, scene: Scene) -> Finding | None:
+    def _judge(self, rows: TenantRows, key: int, measures: list[Measure], scene: Scene) -> Finding | None:
         domain = self.state.names[key]
         mine = scene.detection.heavy_hitters
         factor = mine.floor_factor * (OWN_ZONE_FACTOR if is_own(domain, scene.internal) else 1)
-        worst = self.state.worst(key, factor)
+        most = worst(measures, factor)
         if (
-            worst is None
+            most is None
             or any(matches(pattern, domain) for pattern in (*self._allowed, *mine.exempt))
             or domain in self.state.thresholds.tolerated
         ):
             return None
         if self._quiet and self.standing(scene.clock).state == "learning":
-            self.state.thresholds.tolerate(domain, worst.value)
+            self.state.thresholds.tolerate(domain, most.value)
             return None
         self.state.thresholds.flag(key)
         ours = rows.only(rows.equal("registered_domain", domain))
         samples = witnesses(ours, "qname", 5)
-        severity, reason = _severity(worst.value, worst.limit, worst.seconds)
+        severity, reason = _severity(most.value, most.limit, most.seconds)
         if samples and all(is_expansion(name, domain) for name in samples) and ours.equal("rcode", "NXDOMAIN").all():
             severity, reason = "low", f"names look like public names tried with the search domain {domain}; {reason}"
-        way = "leave in names" if worst.direction == "names" else "arrive in answers"
+        way = "leave in names" if most.direction == "names" else "arrive in answers"
         return Finding(
             detector=NAME,
             subject=domain,
             severity=severity,
             reason=reason,
             seen=float(ours.times.max()) if len(ours) else scene.clock,
-            title=f"{worst.value:.0f} different bytes {way} under {domain} within {worst.seconds} s",
+            title=f"{most.value:.0f} different bytes {way} under {domain} within {most.seconds} s",
             evidence={
-                "direction": worst.direction,
-                "window_s": worst.seconds,
-                "distinct_bytes": round(worst.value),
-                "threshold_bytes": round(worst.limit),
-                "floor_bytes": round(worst.floor),
+                "direction": most.direction,
+                "window_s": most.seconds,
+                "distinct_bytes": round(most.value),
+                "threshold_bytes": round(most.limit),
+                "floor_bytes": round(most.floor),
                 "learning": self.standing(scene.clock).state,
-                **{f"{item.direction}_{item.seconds}s_bytes": round(item.value) for item in self.state.measures(key)},
+                **{f"{item.direction}_{item.seconds}s_bytes": round(item.value) for item in measures},
             },
             samples=samples,
             workloads=witnesses(ours, "workload", 10),
@@ -213,11 +214,14 @@ def _wire_bytes(values: pa.Array) -> NDArray[np.int64]:
 
 
 def _domain_texts(rows: TenantRows, keys: Hashes) -> list[str]:
-    hashes = rows.batch.hashes("registered_domain")
+    hashes, order = rows.batch.per_value("registered_domain", "by hash", _by_hash)
+    return rows.batch.named("registered_domain", order[np.searchsorted(hashes, keys)])
+
+
+def _by_hash(values: pa.Array) -> tuple[Hashes, NDArray[np.int64]]:
+    hashes = hash_strings(values)
     order = np.argsort(hashes)
-    codes = order[np.searchsorted(hashes, keys, sorter=order)]
-    texts: list[str] = rows.batch.values("registered_domain").take(pa.array(codes)).to_pylist()
-    return texts
+    return hashes[order], order
 
 
 def _severity(value: float, limit: float, seconds: int) -> tuple[Severity, str]:

@@ -6,13 +6,14 @@ same tables. Must not know events.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from streams.detectors.thresholds import DIRECTIONS, TABLES, Table, Thresholds
+from streams.distinct import distinct
 from streams.elements import Elements, pack_elements, unpack_elements
 from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
@@ -49,7 +50,7 @@ class HeavyState:
         slid = self.thresholds.slide(bucket)
         changed, ratios = self._enter(elements, bucket, texts)
         if slid or any(len(part) for part in changed.values()):
-            named = {key: self.names[key] for part in changed.values() for key in np.unique(part.domains).tolist()}
+            named = {key: self.names[key] for part in changed.values() for key in distinct(part.domains).tolist()}
             self._unsaved.append(["add", bucket, *(pack_elements(changed[way], named) for way in DIRECTIONS)])
         if slid:
             self._learn()
@@ -66,10 +67,10 @@ class HeavyState:
                 if direction == way:
                     fate = table.add(some, bucket)
                     effective |= fate != IGNORED
-                    grown = np.unique(some.domains[fate == INSERTED])
+                    grown = distinct(some.domains[fate == INSERTED])
                     self._compare(grown, (direction, table.seconds), ratios)
             changed[way] = some.only(effective)
-            keys = np.unique(changed[way].domains)
+            keys = distinct(changed[way].domains)
             unnamed = keys[[key not in self.names for key in keys.tolist()]] if len(keys) else keys
             if len(unnamed):
                 self.names.update(zip(unnamed.tolist(), texts(unnamed), strict=True))
@@ -91,24 +92,13 @@ class HeavyState:
         known = {key for table in self.tables.values() for key in table.keys.tolist()}
         return {key: name for key, name in sorted(self.names.items()) if key in known}
 
-    def measures(self, key: int) -> list[Measure]:
-        """The domain in every table."""
-        one, bar = np.array([key], np.uint64), self.thresholds
-        return [
-            Measure(*name, float(table.total(one)[0]), bar.limit(name), bar.floor(name))
-            for name, table in self.tables.items()
-        ]
-
-    def worst(self, key: int, factor: float) -> Measure | None:
-        """Where the domain is furthest over its threshold; `factor` raises the thresholds for names."""
-        raised = [
-            Measure(m.direction, m.seconds, m.value, m.limit * factor, m.floor * factor)
-            if m.direction == "names"
-            else m
-            for m in self.measures(key)
-        ]
-        over = [measure for measure in raised if measure.value >= measure.limit]
-        return max(over, key=lambda m: (m.value / m.limit, -m.seconds)) if over else None
+    def measures(self, keys: list[int]) -> Iterator[tuple[int, list[Measure]]]:
+        """Each of these domains in every table."""
+        every, bar = np.array(keys, np.uint64), self.thresholds
+        totals = {name: table.total(every).tolist() for name, table in self.tables.items()}
+        bars = {name: (bar.limit(name), bar.floor(name)) for name in totals}
+        for at, key in enumerate(keys):
+            yield key, [Measure(*name, totals[name][at], *bars[name]) for name in totals]
 
     def forget(self, key: int) -> None:
         """Count one domain anew."""
@@ -174,3 +164,12 @@ class HeavyState:
             for (direction, _), table in self.tables.items():
                 if direction == way:
                     table.add(elements, bucket)
+
+
+def worst(measures: list[Measure], factor: float) -> Measure | None:
+    """Where a domain is furthest over its threshold; `factor` raises the thresholds for names."""
+    raised = [
+        replace(m, limit=m.limit * factor, floor=m.floor * factor) if m.direction == "names" else m for m in measures
+    ]
+    over = [measure for measure in raised if measure.value >= measure.limit]
+    return max(over, key=lambda m: (m.value / m.limit, -m.seconds)) if over else None

@@ -16,6 +16,7 @@ from streams.columns import TenantRows
 from streams.detectors.denials import clients_of
 from streams.detectors.habits import Habits
 from streams.detectors.panes import Panes
+from streams.distinct import close_together, distinct
 from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
 
@@ -60,10 +61,10 @@ class Meetings:
         if not len(rows):
             return
         panes, clients = self._panes.place(rows.times), clients_of(rows)
-        for pane in np.unique(panes).tolist():
+        for pane in close_together(panes):
             here = np.flatnonzero(panes == pane)
             self._touched.add(pane)
-            for client in np.unique(clients[here]).tolist():
+            for client in distinct(clients[here]).tolist():
                 self._count(pane, client, rows, here[clients[here] == np.uint64(client)])
 
     def _count(self, pane: int, client: int, rows: TenantRows, some: np.ndarray[Any, np.dtype[np.int64]]) -> None:
@@ -77,7 +78,7 @@ class Meetings:
             met[client] = _Client(0, *who)
         here = met[client]
         room = _SAMPLES - len(here.samples)
-        here.samples += rows.batch.values("qname").take(rows.codes("qname")[some[:room]]).to_pylist()
+        here.samples += rows.batch.named("qname", rows.codes("qname")[some[:room]])
         here.names += len(some)
 
     def judge(self, clock: float, mine: NewlyObservedSpec) -> Iterator[Met]:

@@ -21,10 +21,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.signals import ContextSignal
-from streams.columns import TenantRows, tally
+from streams.columns import TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without
 from streams.detectors.meetings import Meetings, Met
 from streams.detectors.seen_names import SeenNames
+from streams.distinct import distinct, firsts, member, tally
 from streams.hashing import Hashes, hash_strings
 from streams.parts import Parts
 from streams.zones import is_own
@@ -79,17 +80,17 @@ class NewlyObserved(Detector):
         codes = codes[self._seen.unknown(hashes[codes])]
         if not len(codes):
             return _picked(rows, none), hashes[none], np.empty(0, bool)
-        rows = rows.only(np.isin(rows.codes("registered_domain"), codes))
-        texts = batch.values("registered_domain").take(codes).to_pylist()
+        rows = rows.only(member(rows.codes("registered_domain"), codes))
+        texts = batch.named("registered_domain", codes)
         own = codes[[is_own(text, scene.internal) for text in texts]]
-        internal = np.isin(rows.codes("registered_domain"), own)
+        internal = member(rows.codes("registered_domain"), own)
         keys = np.where(internal, batch.hashes("qname")[rows.codes("qname")], hashes[rows.codes("registered_domain")])
-        _, first = np.unique(keys, return_index=True)
+        _, first = firsts(keys)
         first = np.sort(first)
         inside = first[internal[first]]
         if len(inside):
             known = inside[~self._seen.unknown(keys[inside])]
-            first = first[~np.isin(first, known)]
+            first = first[~member(first, known)]
         return _picked(rows, first), keys[first], internal[first]
 
     def _old_enough(self, rows: TenantRows, internal: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -105,8 +106,7 @@ class NewlyObserved(Detector):
     def _announce(self, rows: TenantRows, scene: Scene) -> None:
         """Queue names for signals; the newest wait, older ones that found no room are not told."""
         texts = {
-            column: rows.batch.values(column).take(rows.codes(column)).to_pylist()
-            for column in ("registered_domain", "qname", "client")
+            column: rows.batch.named(column, rows.codes(column)) for column in ("registered_domain", "qname", "client")
         }
         for domain, qname, client, time in zip(*texts.values(), rows.times.tolist(), strict=True):
             self._waiting.append((qname if is_own(domain, scene.internal) else domain, client, time))
@@ -124,7 +124,7 @@ class NewlyObserved(Detector):
 
     def seed(self, domains: list[str], since: float) -> None:
         """Know these registered domains, the first of which was asked at `since` (Unix seconds)."""
-        hashes = np.unique(hash_strings(pa.array(domains, pa.string())))
+        hashes = distinct(hash_strings(pa.array(domains, pa.string())))
         self._seen.enter(hashes[self._seen.unknown(hashes)])
         self._known_since = since if self._known_since is None else min(self._known_since, since)
 

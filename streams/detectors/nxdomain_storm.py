@@ -23,6 +23,7 @@ from streams.baselines import WARM, Baseline
 from streams.columns import TenantRows
 from streams.detectors.failures import PANE, PANES, Failures, Picture
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without, witnesses
+from streams.distinct import close_together
 from streams.parts import Parts, pack, unpack
 from streams.zones import is_expansion, is_own, own_zone, zones_of
 
@@ -70,12 +71,13 @@ class NxdomainStorm(Detector):
         oldest = newest - PANES + 1
         for times, add in ((asked.times, "queries"), (failed.times, "failures")):
             panes = np.maximum((times // PANE).astype(np.int64), oldest)
-            for start, number in zip(*(found.tolist() for found in np.unique(panes, return_counts=True)), strict=True):
+            for start in close_together(panes):
+                here = panes == start
                 pane = self._panes.setdefault(start, Failures())
-                setattr(pane, add, getattr(pane, add) + number)
+                setattr(pane, add, getattr(pane, add) + int(np.count_nonzero(here)))
                 self._changed.add(start)
                 if add == "failures":
-                    chosen = failed.only(panes == start)
+                    chosen = failed.only(here)
                     pane.sample(chosen, own_zone(chosen, zones_of(scene.internal)), zones_of(scene.internal))
         return failed
 

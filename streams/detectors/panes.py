@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.columns import TenantRows
+from streams.distinct import close_together
 
 LATE = 5.0
 """Seconds after its end in which a pane still takes events."""
@@ -40,9 +41,9 @@ def by_pane(rows: TenantRows, seconds: int, earliest: int | None) -> Iterator[tu
     if not len(rows):
         return
     panes = Panes(seconds, earliest or 0).place(rows.times)
-    first, last = int(panes.min()), int(panes.max())
-    if first == last:
-        yield first, rows
+    numbers = close_together(panes)
+    if len(numbers) == 1:
+        yield numbers[0], rows
         return
-    for pane in np.unique(panes).tolist():
+    for pane in numbers:
         yield pane, rows.only(panes == pane)

@@ -28,6 +28,7 @@ from streams.detectors.denials import Denials, Refused, refused_of
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without
 from streams.detectors.habits import Habits
 from streams.detectors.panes import Panes
+from streams.distinct import close_together
 from streams.parts import Parts, pack, unpack
 
 NAME = "policy_probing"
@@ -64,7 +65,7 @@ class PolicyProbing(Detector):
             self._since = float(rows.times.min())
         refused, hidden = refused_of(without(rows, scene.detection.policy_probing.exempt), scene.internal)
         panes = self._panes.place(refused.times)
-        for pane in np.unique(panes).tolist():
+        for pane in close_together(panes):
             here = panes == pane
             self._denials.setdefault(pane, Denials()).add(refused.only(here), hidden[here])
             self._touched.add(pane)

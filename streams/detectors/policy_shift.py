@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.columns import TenantRows, tally
+from streams.columns import TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing
 from streams.detectors.panes import Panes
 from streams.detectors.shift_report import NAME, PANE, audited, shifted
 from streams.detectors.verdict_mix import VERDICTS, Change, Mix, overdispersion
+from streams.distinct import tally
 from streams.parts import Parts, pack, unpack
 
 BEFORE, AFTER, SOONEST = 30, 30, 6

@@ -21,6 +21,7 @@ from schemas.signals import SuggestedEntry
 from streams.addresses import within
 from streams.columns import EventBatch, TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without, witnesses
+from streams.distinct import firsts
 from streams.parts import Parts, pack, unpack
 from streams.zones import own_zone, zones_of
 
@@ -61,7 +62,7 @@ class Rebinding(Detector):
         return found
 
     def _remember(self, rows: TenantRows) -> None:
-        codes, first = np.unique(rows.codes("qname"), return_index=True)
+        codes, first = firsts(rows.codes("qname"))
         keys = rows.batch.hashes("qname")[codes].tolist()
         for key, time in zip(keys, rows.times[first].tolist(), strict=True):
             bucket = self._public.setdefault(int(time // BUCKET), {})
@@ -80,7 +81,7 @@ class Rebinding(Detector):
         self._changed.add(number)
 
     def _told(self, tried: TenantRows, scene: Scene) -> list[Finding]:
-        codes, last = np.unique(tried.codes("qname")[::-1], return_index=True)
+        codes, last = firsts(tried.codes("qname")[::-1])
         found: dict[str, Finding] = {}
         keys = tried.batch.hashes("qname")[codes].tolist()
         for code, key, back in zip(codes.tolist(), keys, last.tolist(), strict=True):

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import begins, counted, distinct
 from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
 
@@ -106,7 +107,7 @@ class Recent:
         merged = together([self.table, fresh]).distinct()
         self.table = self._bounded(merged.only(merged.times > clock - self.life))
         self._open, self._rows, self._opened = [], 0, True
-        touched = np.unique(fresh.hashes[:, 0])
+        touched = distinct(fresh.hashes[:, 0])
         self._changed |= set((touched >> _SHARD).tolist()) | set(np.flatnonzero(before != self._sizes()).tolist())
         self._prune()
         found: list[int] = touched.tolist()
@@ -114,10 +115,12 @@ class Recent:
 
     def _bounded(self, every: Items) -> Items:
         order = np.lexsort((every.hashes[:, 1], -every.times, every.hashes[:, 0]))
-        keys, firsts, counts = np.unique(every.hashes[order, 0], return_index=True, return_counts=True)
-        kept = np.arange(len(order)) - np.repeat(firsts, counts) < self.items
+        sorted_keys = every.hashes[order, 0]
+        starts = np.flatnonzero(begins(sorted_keys))
+        keys, counts = sorted_keys[starts], np.diff(starts, append=len(order))
+        kept = np.arange(len(order)) - np.repeat(starts, counts) < self.items
         if len(keys) > self.keys:
-            newest = every.times[order[firsts]]
+            newest = every.times[order[starts]]
             best = np.zeros(len(keys), bool)
             best[np.lexsort((keys, -newest, -counts))[: self.keys]] = True
             kept &= np.repeat(best, counts)
@@ -134,7 +137,7 @@ class Recent:
     def counts(self, *, waiting: bool = False) -> dict[int, int]:
         """Items of each key in the table, and in the open pane too if asked."""
         every = together([self.table, *self._open]).distinct() if waiting else self.table
-        keys, counts = np.unique(every.hashes[:, 0], return_counts=True)
+        keys, counts = counted(every.hashes[:, 0])
         return dict(zip(keys.tolist(), counts.tolist(), strict=True))
 
     def of(self, key: int) -> Items:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.distinct import distinct
 from streams.hashing import Hashes
 from streams.parts import Parts, pack, unpack
 
@@ -65,7 +66,7 @@ class _Filter:
         one = np.left_shift(np.uint8(1), (places & 7).astype(np.uint8))
         np.bitwise_or.at(self.bits, (segments[:, None], places >> 3), one)
         self.names += len(hashes)
-        return {(self.number, segment) for segment in np.unique(segments).tolist()}
+        return {(self.number, segment) for segment in distinct(segments).tolist()}
 
 
 def _places(hashes: Hashes) -> Places:

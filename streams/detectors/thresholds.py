@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from streams.detectors.finding import Standing
+from streams.distinct import member
 from streams.elements import BUCKET, Floats
 from streams.hashing import Hashes
 
@@ -56,7 +57,7 @@ class Thresholds:
 
     def learn(self, table: Table, keys: Hashes, totals: Floats) -> None:
         """Take in what the domains of a table come to in a new bucket."""
-        quiet = totals[~np.isin(keys, np.array(sorted(self._flagged), np.uint64))]
+        quiet = totals[~member(keys, np.array(sorted(self._flagged), np.uint64))]
         level = float(np.partition(quiet, -_QUIET_RANK)[-_QUIET_RANK]) if len(quiet) >= _QUIET_RANK else 0.0
         self._usual[table] += _SLOW * (level - self._usual[table])
 

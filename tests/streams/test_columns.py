@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from schemas.events import AnswerRecord
-from streams.columns import EventBatch, TenantRows, last_of_each, split_by_tenant, tally
+from streams.columns import EventBatch, TenantRows, split_by_tenant
+from streams.distinct import last_of_each, tally
 from tests.streams.events import START, batch, event, names
 
 
