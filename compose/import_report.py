@@ -25,6 +25,7 @@ _OLDER = (
     "These are stored, but detectors judge in order of time and pass over what is older: "
     "import old traffic into a tenant of its own"
 )
+_GONE = "what is older is taken away within the hour, unless its privacy.retentionDays says more"
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Result:
         outcome: ``read`` (a dry run), ``published``, ``stored``, ``already imported`` or ``nothing to import``.
         behind: time of an event that the tenant had already and that is later than the first, Unix nanoseconds; 0
             without.
+        retention_days: what the tenant keeps, where the first event is older than that; 0 otherwise.
     """
 
     file: str
@@ -47,6 +49,7 @@ class Result:
     last: int = 0
     outcome: str = "read"
     behind: int = 0
+    retention_days: int = 0
 
     def builtins(self) -> dict[str, Any]:
         """For programs."""
@@ -60,6 +63,7 @@ class Result:
             "first": _moment(self.first),
             "last": _moment(self.last),
             "behind": _moment(self.behind),
+            "retention_days": self.retention_days,
             **{name: getattr(report, name) for name in numbers},
             "bad": _findings(report.bad),
             "skipped": _findings(report.skipped),
@@ -75,6 +79,8 @@ class Result:
             click.echo(f"  {_moment(self.first)} to {_moment(self.last)}, source {self.source}{epoch}")
         if self.behind:
             click.echo(f"  the tenant had events until {_moment(self.behind)} already. {_OLDER}")
+        if self.retention_days:
+            click.echo(f"  the tenant keeps {self.retention_days} days; {_GONE}")
         _say(report.unanswered, "queries without an answer")
         _say(report.unasked, "answers without a query, taken for both")
         _say(report.disordered, "events too far out of order for the analysis to count them in their window")

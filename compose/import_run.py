@@ -6,6 +6,7 @@ Between the command and the readers. Must not know options or formats.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -84,6 +85,8 @@ async def publish(result: Result, events: Iterator[Observed], digest: int, targe
         return
     before = await asyncio.to_thread(latest, target.store, name, result.source, result.epoch)
     result.behind = before if first.time_ns < before else 0
+    kept = target.who.tenant.spec.privacy.retention_days
+    result.retention_days = kept if first.time_ns < (time.time() - kept * 86400) * 1e9 else 0
     async with writing(target.bootstrap, result.source, result.epoch) as writer:
         for rows in rows_of(map(target.who.of, events)):
             await writer.send(name, rows)

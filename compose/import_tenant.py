@@ -16,14 +16,19 @@ from resolver.keys import load_key
 from resolver.privacy import ClientView
 from resolver.subnets import SubnetIndex
 from schemas.objects import Metadata, Tenant, TenantSpec
-from schemas.tenant_spec import Workload
+from schemas.tenant_spec import Privacy, Workload
 
 Place = tuple[str, tuple[tuple[str, str], ...]]
 
 
+ARCHIVED_DAYS = 3650
+"""What a tenant made for imports keeps: recorded traffic is old, and would be past the usual days at once."""
+
+
 def new_tenant(name: str) -> Tenant:
-    """A tenant that no client belongs to: only imports bring it events."""
-    return Tenant(api_version="nameward.io/v1", metadata=Metadata(name=name), spec=TenantSpec(default="allow"))
+    """A tenant that no client belongs to: only imports bring it events, and it keeps them as long as can be said."""
+    spec = TenantSpec(default="allow", privacy=Privacy(retention_days=ARCHIVED_DAYS))
+    return Tenant(api_version="nameward.io/v1", metadata=Metadata(name=name), spec=spec)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,8 @@ def test_a_capture_is_stored_once_and_judged(stack: Stack, tmp_path: Path) -> No
     assert (refused.returncode, refused.stderr) == (1, "nameward: there is no tenant 'harbor': apply one, or make an empty one with --create-tenant\n")
     first, again = imported(stack, path, "--create-tenant"), imported(stack, path)
     assert (first["outcome"], first["events"], again["outcome"]) == ("stored", 900, "already imported")
-    assert first["epoch"] == again["epoch"]
+    assert (first["epoch"], first["retention_days"]) == (again["epoch"], 0)
+    assert nameward(stack, "warehouse", "retain").returncode == 0
     rows = stack.sql("SELECT count() AS stored, uniqExact(sequence) AS numbers FROM nameward.query_events WHERE source = 'capture'")
     assert [(int(row["stored"]), int(row["numbers"])) for row in rows] == [(900, 900)]
     accounts = json.loads(nameward(stack, "ledger", "--json").stdout)
@@ -43,6 +44,16 @@ def test_a_capture_is_stored_once_and_judged(stack: Stack, tmp_path: Path) -> No
     assert (account["produced"], account["stored"], account["missing"], account["closed"]) == (900, 900, 0, True)
     question = "SELECT subject FROM nameward.alerts_now WHERE tenant = 'harbor' AND detector = 'heavy_hitters'"
     assert eventually(lambda: stack.sql(question), within=30, what="the tunnel's alert") == [{"subject": "tunnel.example"}]
+
+
+def test_a_tenant_with_clients_keeps_no_capture_past_its_days(stack: Stack, tmp_path: Path) -> None:
+    """What retention will take away is said when it is imported, not found missing an hour later."""
+    path = tmp_path / "old.pcap"
+    path.write_bytes(pcap(asked("old.example"), 101))
+    told = nameward(stack, "import", "--tenant", "acme", "--source", "old", str(path))
+    assert (told.returncode, "the tenant keeps 30 days; what is older is taken away within the hour" in told.stdout) == (0, True), told
+    assert nameward(stack, "warehouse", "retain").returncode == 0
+    assert stack.sql("SELECT count() AS stored FROM nameward.query_events WHERE source = 'old'") in ([{"stored": 0}], [{"stored": "0"}])
 
 
 def test_a_demo_day_is_played_and_judged(stack: Stack) -> None:
