@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -20,11 +21,12 @@ _LONG = frozenset({"views"})
 @click.option("--rounds", default=5, show_default=True, help="Measurements of each contender; the median counts.")
 @click.option("--seconds", default=5.0, show_default=True, help="Length of one measurement.")
 @click.option("--rows", default=100_000_000, show_default=True, help="Events under the views.")
+@click.option("--limits", type=click.Choice(["with", "without", "both"]), default="both", show_default=True, help="Of the flooding tenant (fairness).")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Write RESULTS.md.")
-def main(names: tuple[str, ...], rounds: int, seconds: float, rows: int, keep: bool) -> None:
+def main(names: tuple[str, ...], *, rounds: int, seconds: float, rows: int, limits: str, keep: bool) -> None:
     """Run the benchmarks named, or all but the long ones."""
     chosen = names or [name for name in BENCHES if name not in _LONG]
-    amounts = {"views": {"rows": rows}}
+    amounts: dict[str, dict[str, Any]] = {"views": {"rows": rows}, "fairness": {"limits": limits}}
     tables = [table for name in chosen for table in import_module(BENCHES[name]).measure(rounds, seconds, **amounts.get(name, {}))]
     for table in tables:
         print(f"\n{table.text()}\n{table.json()}")

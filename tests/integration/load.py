@@ -53,7 +53,10 @@ class Running:
     def finish(self, *, within: float) -> Report:
         """Wait for its end and read its report."""
         with self._words as words:
-            status = self._process.wait(within)
+            try:
+                status = self._process.wait(within)
+            finally:
+                self._process.kill()
             words.seek(0)
             text = words.read()
         assert status == 0, text[-2000:]
