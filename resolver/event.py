@@ -53,6 +53,12 @@ class Visit:
     again: float = inf
 
     @property
+    def claimant(self) -> Asker:
+        """The asker of a query that came past the door: nobody else's is asked upstream."""
+        assert self.asker is not None  # noqa: S101 - see above
+        return self.asker
+
+    @property
     def decided_on(self) -> str:
         """The name that the decision is on: the one asked, or the one of the search list that is being tried."""
         query: Query = self.query if self.search is None else self.search.lookup.query

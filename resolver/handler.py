@@ -69,7 +69,7 @@ class Handler:
     ) -> None:
         self._policies, self._resolution, self._clock, self._draw = policies, resolution, clock, draw
         self._finish, self._enclosing = rendering.finish, Enclosing()
-        self._meters, self.excess = meters, excess
+        self.meters, self.excess = meters, excess
         self.in_flight = InFlight(max_in_flight)
         self.ignored = 0
 
@@ -96,9 +96,15 @@ class Handler:
         Returns:
             The answer, None where none is to be sent; or a coroutine of that when upstream must be asked.
         """
-        meter = self._meters.of(identify(self._policies.current, address, arrival))
+        meter = self.meters.of(identify(self._policies.current, address, arrival))
         if meter is not None and (over := meter.over(address, transport, received_ns)):
             return self.excess.answer(meter, over, message, address, transport, received_ns, arrival)
+        return self.answer(message, address, transport, received_ns, arrival)
+
+    def answer(
+        self, message: bytes, address: str, transport: str, received_ns: int, arrival: Arrival
+    ) -> bytes | Answering | None:
+        """The same as `handle` for a message that no limit holds up."""
         try:
             query, error = decode_query(message)
         except NotAQueryError:
@@ -119,7 +125,7 @@ class Handler:
             visit.search = None
         visit.epoch, visit.version = compiled.epoch, compiled.version
         visit.asker = asker = identify(compiled, visit.address, visit.arrival)
-        visit.meter = self._meters.of(asker)
+        visit.meter = self.meters.of(asker)
         if asker is None:
             return Response(RefusedError.rcode, "policy")  # closed by default
         visit.decision = _ALLOW
@@ -203,7 +209,7 @@ class Handler:
             return None
 
     def _arrived(self, visit: Visit, lookup: Lookup, answer: Response, now: float) -> Response | Lookup:
-        asker = _asker_of(visit)
+        asker = visit.claimant
         answer = lookup.arrive(self._enclosing.mend(asker.tenant, lookup.query, answer), now)
         found = self._inspected(visit, asker, answer, lookup.query.qname, now)
         if visit.search is not None and isinstance(found, Response):
@@ -211,7 +217,7 @@ class Handler:
         return found
 
     def _asking(self, visit: Visit, lookup: Lookup) -> Asking:
-        tenant = _asker_of(visit).tenant
+        tenant = visit.claimant.tenant
         group = tenant.upstream_for(lookup.query.qname, visit.decision.route)
         if group is None:
             raise NoUpstreamError
@@ -245,8 +251,3 @@ class Handler:
             return self._turned(visit, asker, now) or response
         except ResolutionError as another:
             return failure(another)
-
-
-def _asker_of(visit: Visit) -> Asker:
-    assert visit.asker is not None  # noqa: S101 - nobody else's query comes to be asked
-    return visit.asker

@@ -124,6 +124,7 @@ class WorkerMetrics:
         yield _counter("nameward_messages_ignored", "messages that were no queries and got no answer", handler.ignored)
         yield _counter("nameward_udp_unsent", "answers the socket did not take", sum(one.unsent for one in udp))
         yield from self._kept_away()
+        yield self._shed()
         yield _gauge("nameward_tcp_connections", "open TCP connections", sum(one.open for one in tcp))
         refused, cut = sum(one.refused for one in tcp), sum(one.cut for one in tcp)
         yield _counter("nameward_tcp_refused", "TCP connections closed at once because there were too many", refused)
@@ -147,15 +148,19 @@ class WorkerMetrics:
         yield _gauge("nameward_udp_filter_works", "0 where there can be no packet filter", works)
 
     def _turned_away(self) -> Metric:
-        """Tenants beyond a number are counted together, as everywhere."""
         family = CounterMetricFamily("nameward_limited", "queries over a limit", labels=["tenant", "limit", "done"])
-        shown: dict[str, None] = {}
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for tenant, limit, done, count in self._parts.meters.turned_away():
-            if len(shown) < MOST_TENANTS:
-                shown.setdefault(tenant)
-            counts[tenant if tenant in shown else OTHER, limit, done] += count
-        for labels, count in counts.items():
+        counts = (((tenant, limit, done), count) for tenant, limit, done, count in self._parts.meters.turned_away())
+        for labels, count in _few_tenants(counts).items():
+            family.add_metric(labels, count)
+        return family
+
+    def _shed(self) -> Metric:
+        family = CounterMetricFamily(
+            "nameward_udp_shed", "queries given up because their tenant had most of too many waiting", labels=["tenant"]
+        )
+        backlogs = [one.backlog for one in self._parts.listeners.udp]
+        waited = (((tenant,), count) for backlog in backlogs for tenant, count in backlog.shed.items())
+        for labels, count in _few_tenants(waited).items():
             family.add_metric(labels, count)
         return family
 
@@ -211,6 +216,17 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _few_tenants(counts: Iterable[tuple[tuple[str, ...], int]]) -> Counter[tuple[str, ...]]:
+    """Counts by labels, the tenant first; tenants beyond a number are counted together, as everywhere."""
+    shown: dict[str, None] = {}
+    found: Counter[tuple[str, ...]] = Counter()
+    for (tenant, *others), count in counts:
+        if len(shown) < MOST_TENANTS:
+            shown.setdefault(tenant)
+        found[tenant if tenant in shown else OTHER, *others] += count
+    return found
 
 
 def _buckets(bounds: Iterable[float], counts: list[int]) -> list[tuple[str, float]]:

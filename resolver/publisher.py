@@ -80,6 +80,7 @@ class Publisher:
         self.delivery = Delivery(transport, self._next_batch, self._settled)
         self._killed = counters.predecessors()
         self._partitions = 0
+        self._collected: deque[Rows] = deque()
         self._unrouted: deque[Rows] = deque()
         self._running: asyncio.Task[None] | None = None
         self._sequence = 0
@@ -116,7 +117,7 @@ class Publisher:
         if not self._partitions:
             self._partitions = await self.delivery.connect()
         self._close_predecessors()
-        self._collect()
+        await self._collect()
         await self._route()
         await self.delivery.finish()
         self._say(self._header(closed=True), partial(self.counters.forget, self.counters.epoch))
@@ -156,18 +157,20 @@ class Publisher:
                 await asyncio.sleep(self.limits.flush_ms / 1000 / _TICKS)
                 if len(self.buffer) >= self.limits.batch_events:
                     break
+            if self._partitions or len(self.buffer) >= self.limits.batch_events:
+                await self._collect()
             if self._partitions:
-                self._collect()
-                await asyncio.sleep(0)
                 await self._route()
-            elif len(self.buffer) >= self.limits.batch_events:
-                self._collect()
 
-    def _collect(self) -> None:
+    async def _collect(self) -> None:
+        """Take what is in the buffer and count it, a piece at a time: queries are answered between them."""
         if len(self.buffer):
-            taken = self.buffer.take()
-            self.tally.add(taken)
-            self._unrouted.extend(cut(taken, self.limits.batch_events))
+            self._collected.extend(cut(self.buffer.take(), self.limits.batch_events))
+        while self._collected:
+            await asyncio.sleep(0)
+            rows = self._collected.popleft()
+            self.tally.add(rows)
+            self._unrouted.append(rows)
 
     async def _route(self) -> None:
         """Hand what was collected to the lanes of its partitions, one at a time: queries are answered between them."""

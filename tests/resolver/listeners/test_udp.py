@@ -112,7 +112,7 @@ spec: {default: allow, clients: [{subnets: [127.0.1.0/24]}], limits: {clientQuer
     with served.client() as client, served.client("127.0.2.1") as other:
         for ident in range(50):
             client.send(ask("portal.internal", ident=ident))
-        found = []
+        found: list[DNSRecord] = []
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PROCESS_S):
             while len(found) < 20:
@@ -120,6 +120,7 @@ spec: {default: allow, clients: [{subnets: [127.0.1.0/24]}], limits: {clientQuer
         assert (await exchange(other, ask("portal.internal"))).header.rcode == 0
         with pytest.raises(BlockingIOError):
             client.recv(512)
+    found.sort(key=lambda answer: answer.header.id)  # who is turned away need not wait for the answers of others
     assert [answer.header.tc for answer in found] == [0] * 10 + [1] * 10
     assert [answer.header.id for answer in found] == [*range(10), *range(13, 50, 4)]
     assert list(served.path.meters.turned_away()) == [("acme", "client", "dropped", 30), ("acme", "client", "truncated", 10)]
@@ -152,6 +153,30 @@ async def test_a_burst_longer_than_one_wake_up(served: Served) -> None:
                 found.add(int.from_bytes((await loop.sock_recv(client, 4096))[:2], "big"))
     assert found == set(range(300))
     assert len(served.path.events) == 300
+
+
+async def test_a_known_answer_does_not_wait(served: Served) -> None:
+    """What came behind forty queries of another tenant that nothing is known about is answered before the first of them."""
+    with served.client() as many, served.client("127.0.2.1") as client:
+        for ident in range(3):
+            await exchange(client, ask("portal.internal", ident=ident))
+        served.path.events.clear()
+        for number in range(40):
+            many.send(ask(f"n{number}.example.org"))
+        client.send(ask("portal.internal", ident=9))
+        await until(lambda: len(served.path.events) == 41)
+    assert served.path.events[0].tenant == "globex"
+
+
+async def test_tenants_take_turns(served: Served) -> None:
+    """Of those nothing is known about, one of each tenant after the other: a tenant's second query goes before another's fortieth."""
+    with served.client() as many, served.client("127.0.2.1") as client:
+        for number in range(40):
+            many.send(ask(f"n{number}.example.org"))
+        for number in range(2):
+            client.send(ask(f"m{number}.example.org"))
+        await until(lambda: len(served.path.events) == 42)
+    assert [event.tenant for event in served.path.events][:5].count("globex") == 2
 
 
 async def test_a_client_that_is_gone(served: Served) -> None:
