@@ -109,7 +109,8 @@ def split(rows: Rows, partition: Callable[[str], int]) -> dict[int, Rows]:
     if not (of_template != first).any():
         return {first: rows}
     of_event = of_template[rows.slots]
-    return {number: _pick(rows, np.flatnonzero(of_event == number)) for number in np.unique(of_event).tolist()}
+    numbers = np.flatnonzero(np.bincount(of_event)).tolist()
+    return {number: _pick(rows, np.flatnonzero(of_event == number)) for number in numbers}
 
 
 def cut(rows: Rows, most: int) -> list[Rows]:
@@ -120,10 +121,12 @@ def cut(rows: Rows, most: int) -> list[Rows]:
 
 
 def _pick(rows: Rows, events: Numbers) -> Rows:
-    used, slots = np.unique(rows.slots[events], return_inverse=True)
+    slots = rows.slots[events]
+    used = np.zeros(len(rows.templates), bool)  # np.unique() would sort, and import numpy.ma: ten milliseconds, once
+    used[slots] = True
     return Rows(
-        [rows.templates[slot] for slot in used.tolist()],
-        slots.astype(np.int64),
+        [rows.templates[slot] for slot in np.flatnonzero(used).tolist()],
+        (np.cumsum(used) - 1)[slots],
         rows.times[events],
         rows.latencies[events],
         rows.upstreams[events],

@@ -55,7 +55,7 @@ class Kafka(_Section, frozen=True):
 class PublisherSettings(_Section, frozen=True):
     """Bounds of what waits for Kafka; beyond them events are dropped and counted. See publisher.Limits."""
 
-    flush_ms: Annotated[int, Meta(ge=50, le=250)] = 100
+    flush_ms: Annotated[int, Meta(ge=50, le=250)] = 250
     batch_events: Annotated[int, Meta(ge=1, le=20_000)] = 2000
     max_events: Annotated[int, Meta(ge=1000)] = 200_000
     max_bytes: Annotated[int, Meta(ge=2**20)] = 16 * 2**20

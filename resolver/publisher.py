@@ -31,7 +31,7 @@ __all__ = ["Limits", "Publisher", "Template"]
 log = logging.getLogger(__name__)
 
 _HEARTBEAT = 1.0
-_TICKS = 4
+_TICKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Limits:
         max_events, max_bytes: bounds of everything not acknowledged yet; beyond, events are dropped and counted.
     """
 
-    flush_ms: int = 100
+    flush_ms: int = 250
     batch_events: int = 2000
     max_events: int = 200_000
     max_bytes: int = 16 * 2**20

@@ -79,11 +79,11 @@ class UdpListener:
     ) -> None:
         self._socket, self._handler, self._fastpath = bound, handler, fastpath
         self._policies, self._offer, self._clock, self._arrival = policies, offer, clock, arrival
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._waiting: dict[asyncio.Task[None], Answering] = {}
         self._loop = asyncio.get_running_loop()
         self.gate = Gate(bound, handler.excess, policies, arrival)
         self.backlog: Backlog[tuple[bytes, Any, int]] = Backlog()
-        self._working = False
+        self._working, self._looked = False, 0
         self.unsent = 0
 
     def start(self) -> None:
@@ -98,16 +98,29 @@ class UdpListener:
         self.backlog.clear()
         for task in self._waiting:
             task.cancel()
+        waiting = list(self._waiting.items())
         await asyncio.gather(*self._waiting, return_exceptions=True)
+        for _, answering in waiting:
+            answering.close()  # of a task that had not begun nobody else does
         self.gate.close()
         self._socket.close()
 
     def _drain(self) -> None:
-        self._read()
+        self._looked = self._read()
         if self.backlog and not self._working:
             self._work()
 
-    def _read(self) -> None:
+    def _glance(self) -> None:
+        """Look at the socket if that was long ago: many callbacks may come between two turns of the loop."""
+        if self._clock() - self._looked < _TURN_NS:
+            return
+        self._looked = self._read()
+        if self.backlog and not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _read(self) -> int:
+        """Answer what is known, note what is not; the time (Unix nanoseconds) at which the socket was empty."""
         receive, send, clock, offer = self._socket.recvfrom, self._socket.sendto, self._clock, self._offer
         policies, renew, turn_away = self._policies, self._fastpath.renew, self._handler.excess.answer
         known_answers, meter_of = self._fastpath.table(self._arrival.listener).get, self._handler.meters.of
@@ -116,7 +129,7 @@ class UdpListener:
             try:
                 message, client = receive(_LONGEST)
             except (BlockingIOError, InterruptedError):
-                return
+                break
             except OSError:
                 continue  # an ICMP error about an earlier answer; the socket lives on
             known = known_answers((client[0], message[2:]))
@@ -146,9 +159,12 @@ class UdpListener:
             else:
                 self.backlog.put(asker.tenant.name if asker is not None else "", (message, client, before))
                 before = clock()
+        return before
 
     def _work(self) -> None:
         """Work off what waits, a turn at a time."""
+        self._working = True
+        self._glance()
         due = self._clock() + _TURN_NS
         while self.backlog:
             self._pass_on(*self.backlog.take())
@@ -164,12 +180,14 @@ class UdpListener:
             self._send(answer, client)
         elif answer is not None:
             task = self._loop.create_task(self._wait(answer, client))
-            self._waiting.add(task)
-            task.add_done_callback(self._waiting.discard)
+            self._waiting[task] = answer
+            task.add_done_callback(self._waiting.pop)
 
     async def _wait(self, answering: Answering, client: Any) -> None:  # noqa: ANN401
+        self._glance()
         if (answer := await answering) is not None:
             self._send(answer, client)
+        self._glance()
 
     def _send(self, answer: bytes, client: Any) -> None:  # noqa: ANN401
         # A full send buffer or an unreachable client: a datagram lost, as networks lose them; the client asks again.

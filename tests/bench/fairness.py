@@ -35,7 +35,7 @@ from tests.resolver.worker import eventually
 QUIET_RATE = 2000
 GRANTED = 1000
 FLOODS = (20_000, 50_000)
-_AHEAD = 1.5
+_AHEAD = 0.8
 NONE, AGAIN, ELSEWHERE, KINDS = "none", "none, once more", "elsewhere", ("cached", "missed", "denied")
 WITH, WITHOUT, BOTH = "with", "without", "both"
 _LIMITS, _NO_LIMITS = f"{{{{queriesPerSecond: 2000, clientQueriesPerSecond: {GRANTED}, inFlight: 200}}}}", "{{}}"

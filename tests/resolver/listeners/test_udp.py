@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from random import Random
@@ -179,6 +180,26 @@ async def test_tenants_take_turns(served: Served) -> None:
     assert [event.tenant for event in served.path.events][:5].count("globex") == 2
 
 
+async def test_work_is_done_in_turns(served: Served) -> None:
+    """While many queries are worked off, one by one here, the socket is looked at in between: what is known is answered then."""
+    def soon() -> int:
+        served.path.now += 0.001
+        return served.path.clock()
+
+    with served.client() as many, served.client("127.0.2.1") as client:
+        for ident in range(3):
+            await exchange(client, ask("portal.internal", ident=ident))
+        served.path.events.clear()
+        served.listener._clock = soon
+        for number in range(40):
+            many.send(ask(f"n{number}.example.org"))
+        served.listener._drain()
+        client.send(ask("portal.internal", ident=9))
+        await until(lambda: len(served.path.events) == 41)
+    assert served.path.events[0].tenant == "globex"
+    assert len(served.listener.backlog) == 0
+
+
 async def test_a_client_that_is_gone(served: Served) -> None:
     """Answers to closed ports come back as ICMP errors; the listener serves on."""
     for _ in range(20):
@@ -231,6 +252,21 @@ async def test_close_ends_what_waits(served: Served) -> None:
         await served.listener.close()
         assert served.path.handler.in_flight.total == 0
     bind_udp("127.0.0.1", served.port).close()
+
+
+async def test_close_ends_what_was_not_begun(served: Served, recwarn: pytest.WarningsRecorder) -> None:
+    """Closing right after queries were read leaves none of them half begun: no task, no coroutine, nothing in flight."""
+    with served.client() as client:
+        for number in range(200):
+            client.send(ask(f"n{number}.example.org"))
+        served.listener._drain()
+        assert served.listener._waiting
+        await served.listener.close()
+    assert not served.listener.backlog
+    assert not served.listener._waiting
+    assert served.path.handler.in_flight.total == 0
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn if "never awaited" in str(warning.message)] == []
 
 
 def test_workers_share_a_port() -> None:
