@@ -162,7 +162,8 @@ def _table(course: Course, which: str, nowhere: int) -> Table:
         table.add(f"{kind} {rate:,}" if rate else kind, f"{median(p50):.3f}", _spread(p99, 3), _spread(none, 2), _spread(granted, 2),
                   _spread(elsewhere, 2), f"{median(lost):.2%}")
     bound = f"may ask {GRANTED:,} times: what it costs when it does just that is the measure of what more it costs when it floods" if which == WITH else (
-        "is bound by nothing")
+        "is bound by nothing; where it keeps the worker busy all the time, the system stops the worker, as every real-time process, for 50 ms of each second, "
+        "which p99 shows")
     table.notes.append(f"Medians of {course.rounds} rounds of {course.seconds:g} s (lowest to highest). The quiet client asks {QUIET_RATE:,} times a "
                        f"second for 200 names; its p50 and p99, and what it lost. The other tenant's client {bound}. Elsewhere is a socket nobody reads: "
                        "what the flood costs whoever it is for.")
