@@ -1,7 +1,8 @@
 """dnstap (dnstap.info, dnstap.proto) -> queries with their answers: what clients asked, as their server tells it.
 
-Only client queries and responses make events. What a server asks other servers is the same question again, from an
-address that is no client's. Must not know files.
+Only what a server is asked and answers makes events: CLIENT and AUTH messages. What it asks other servers is the same
+question again, from an address that is no client's. BIND goes by the flag RD and calls queries of one client one or
+the other, a query even other than its response; so the two count as one kind. Must not know files.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ EMPTY = "a dnstap message without the DNS message"
 _MESSAGE, _TYPE = 14, 15
 _KIND, _TRANSPORT, _CLIENT, _SERVER, _PORT, _SERVER_PORT = 1, 3, 4, 5, 6, 7
 _ASKED_S, _ASKED_NS, _QUERY, _TOLD_S, _TOLD_NS, _RESPONSE = 8, 9, 10, 12, 13, 14
-_CLIENT_QUERY, _CLIENT_RESPONSE = 5, 6
+_QUERIES, _RESPONSES = frozenset({1, 5}), frozenset({2, 6})
+"""Message.Type: AUTH_QUERY and CLIENT_QUERY, AUTH_RESPONSE and CLIENT_RESPONSE."""
 _DATAGRAMS = frozenset({1, 5, 7})
 """SocketProtocol: UDP, DNSCrypt over UDP, DoQ; the others are streams."""
 
@@ -56,9 +58,9 @@ def _seen(outer: dict[int, Value], where: str) -> Seen | None:
         raise ProtobufError(NOT_DNSTAP)
     fields = fields_of(content)
     kind = fields.get(_KIND)
-    if kind not in {_CLIENT_QUERY, _CLIENT_RESPONSE}:
+    answers = kind in _RESPONSES
+    if not answers and kind not in _QUERIES:
         return None
-    answers = kind == _CLIENT_RESPONSE
     wire = fields.get(_RESPONSE if answers else _QUERY)
     if not isinstance(wire, bytes):
         raise MessageError(EMPTY)

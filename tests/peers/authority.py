@@ -65,7 +65,9 @@ class Authority:
         _fill(reply, name, kind, self.says)
         packed = reply.pack()
         if not stream and len(packed) > 1232:
-            packed = reply.truncate().pack()
+            reply = query.reply()  # with the question: RFC 2181 section 9 cuts RRsets only, and dnsdist believes no other
+            reply.header.tc = 1
+            packed = reply.pack()
         return bytes(packed)
 
 

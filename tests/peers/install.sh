@@ -12,6 +12,7 @@ need named-checkzone bind9-utils
 need delv bind9-dnsutils
 need dnssec-signzone bind9-utils
 need dnsperf dnsperf
+need named bind9
 need dnsdist dnsdist
 need unbound unbound
 need dns2tcpc dns2tcp

@@ -1,4 +1,4 @@
-"""dnstap: frames made here by the specification, and files that Unbound wrote."""
+"""dnstap: frames made here by the specification; files of real servers are test_real_dnstap's."""
 
 from __future__ import annotations
 
@@ -29,10 +29,18 @@ def test_a_response_alone_knows_when_it_was_asked() -> None:
     assert (event.time_ns, event.latency_us, report.unasked) == (int(START) * 10**9, 250_000, 1)
 
 
-def test_questions_of_the_server_itself_are_passed_over() -> None:
-    """RESOLVER_QUERY is no client's."""
-    found, report = events(dnstap(message(query("a.example"), kind=3), message(query("b.example"))))
+@pytest.mark.parametrize("kind", [3, 7, 9, 11, 13])
+def test_questions_of_the_server_itself_are_passed_over(kind: int) -> None:
+    """As a resolver, forwarder or stub, of tools, updates: none of them is a client's."""
+    found, report = events(dnstap(message(query("a.example"), kind=kind), message(query("b.example"))))
     assert (names(found), reasons(report)) == (["b.example"], {OTHERS: 1})
+
+
+@pytest.mark.parametrize(("asked", "told"), [(1, 2), (1, 6), (5, 2)])
+def test_what_an_authority_is_asked_is_a_clients_question(asked: int, told: int) -> None:
+    """AUTH messages pair with each other, and with CLIENT messages: BIND names the two halves of version.bind differently."""
+    (event,), report = events(dnstap(message(query("a.example"), kind=asked), message(ANSWER, START + 0.25, answers=True, kind=told)))
+    assert (event.latency_us, event.template.rcode, report.unanswered, report.unasked, reasons(report)) == (250_000, "NOERROR", 0, 0, {})
 
 
 @pytest.mark.parametrize(
