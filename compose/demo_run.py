@@ -28,7 +28,8 @@ SOURCE = "demo-traffic"
 SLICE_S = 60.0
 """Seconds of event time that are published at once, and PAUSE_S between: the analysis sees a day pass, not a lump."""
 _PAUSE_S = 0.03
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
+"""Without a window judged; a broker under load may keep a fetch waiting for most of a minute, more than once."""
 _LAST = """
 SELECT max(time) > toDateTime64(0, 6, 'UTC') AS any, toFloat64(max(time)) AS last
 FROM nameward.query_events WHERE source = {source:String}

@@ -67,9 +67,9 @@ def _stage(tenant: str, seed: int, start: float, end: float) -> Stage:
 
 
 def _play(stage: Stage, names: Names, count: int) -> None:
-    """Ordinary traffic and the tenant's incidents; where in the day each lies is a share of it."""
+    """Ordinary traffic and the tenant's incidents; where in the day each lies is a share of it, or its busiest time."""
     if stage.tenant == "orchard":
-        ordinary(stage, names, count, changes=operations.policy_change(stage, 0.93))
+        ordinary(stage, names, count, changes=operations.policy_change(stage))
         leaks.slow_exfiltration(stage, 0.2)
         malware.generated(stage, 0.5)
         oddities.rebinding(stage, 0.62)
@@ -77,10 +77,10 @@ def _play(stage: Stage, names: Names, count: int) -> None:
         return
     ordinary(stage, names, count)
     if stage.tenant == "harbor":
-        operations.slow_upstream(stage, 0.55)
         leaks.tunnel(stage, 0.42)
         malware.beacon(stage)
         oddities.newly_observed(stage, 0.75)
+        operations.slow_upstream(stage)
         return
     failing.random_subdomains(stage, 0.35)
     failing.search_storm(stage, 0.5)

@@ -55,12 +55,22 @@ def services(stage: Stage) -> list[str]:
 def moments(stage: Stage, count: int) -> Numbers:
     """Unix seconds of so many queries: quiet at night, busy from nine to five (UTC), with a dip at noon."""
     minutes = np.arange(stage.start, stage.end, 60.0)
-    hour = minutes / 3600 % 24
-    rhythm = 0.55 + np.exp(-((hour - 10.5) ** 2) / 6) + 0.9 * np.exp(-((hour - 15.0) ** 2) / 6)
-    whole = np.concatenate([[0.0], np.cumsum(rhythm)])
+    whole = np.concatenate([[0.0], np.cumsum(_rhythm(minutes))])
     drawn = np.sort(stage.rng.random(count)) * whole[-1]
     found: Numbers = np.interp(drawn, whole, np.append(minutes, stage.end))
     return found
+
+
+def busiest(stage: Stage, lasting: float) -> float:
+    """The moment from which so many seconds are the busiest of the day, with some of the day before and behind them."""
+    starts = np.arange(stage.at(0.2), max(stage.at(0.95) - lasting, stage.at(0.2) + 1), 300.0)
+    return float(starts[np.argmax(_rhythm(starts + lasting / 2))])
+
+
+def _rhythm(moments: Numbers) -> Numbers:
+    hour = moments / 3600 % 24
+    rhythm: Numbers = 0.55 + np.exp(-((hour - 10.5) ** 2) / 6) + 0.9 * np.exp(-((hour - 15.0) ** 2) / 6)
+    return rhythm
 
 
 def ordinary(stage: Stage, names: Names, count: int, *, changes: float = np.inf) -> None:

@@ -6,25 +6,31 @@ from dataclasses import replace
 
 import numpy as np
 
-from compose.demo_traffic.office import Names, asked, upstream_times
+from compose.demo_traffic.office import Names, asked, busiest, upstream_times
 from compose.demo_traffic.stage import UPSTREAM, Incident, Stage, tag
 from resolver.columns import Rows
 
 SLOW_S, SPIKE_S = 1200.0, 600.0
 
 
-def policy_change(stage: Stage, share: float) -> float:
-    """The moment at which the second version, which denies streaming, is in force; ordinary() does the rest."""
-    start = stage.at(share)
+def policy_change(stage: Stage) -> float:
+    """The moment at which the second version, which denies streaming, is in force; ordinary() does the rest.
+
+    Where most ask: what one in ten queries shows takes some hundred of them to tell.
+    """
+    start = busiest(stage, 600.0)
     stage.incidents.append(
         Incident("policy-change", stage.tenant, start, start + 900, "everybody", "demo-1 -> demo-2", ("policy_shift",))
     )
     return start
 
 
-def slow_upstream(stage: Stage, share: float) -> None:
-    """Twenty minutes in which upstream takes thirty times as long and fails every fifth question."""
-    start = stage.at(share)
+def slow_upstream(stage: Stage) -> None:
+    """Twenty minutes in which upstream takes thirty times as long and fails every fifth question, whoever asks it.
+
+    When most ask, as servers do; at night it answers less than the twenty questions a minute that are judged.
+    """
+    start = busiest(stage, SLOW_S)
     stage.parts = [_slowed(stage, rows, start) for rows in stage.parts]
     stage.incidents.append(
         Incident("slow-upstream", stage.tenant, start, start + SLOW_S, "everybody", UPSTREAM, ("service_trouble",))
