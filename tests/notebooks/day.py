@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from schemas.batches import BatchHeader, columns_of
+from schemas.detection_spec import Detection, NewlyObservedSpec
 from schemas.domains import registered_domain
 from schemas.events import AuditVerdict
+from schemas.objects import Metadata, Tenant, object_key
 from schemas.signals import Alert, Binding, ContextSignal, Overlay, OverlayEntry, SuggestedEntry
-from schemas.topics import ALERTS, BINDINGS, CONTEXT, OVERLAYS
+from schemas.tenant_spec import TenantSpec
+from schemas.topics import ALERTS, BINDINGS, CONTEXT, OBJECTS, OVERLAYS
 from streams.warehouse import Warehouse
 from streams.warehouse.event_store import EventStore
 from streams.warehouse.signal_rows import Record
@@ -136,6 +139,11 @@ class Day:
         entries = [(entry,), (msgspec.structs.replace(entry, mode="enforce", severity="critical"),), ()]
         return [Overlay(tenant="acme", revision=n, entries=told, changed=self.at(0.522 + n * 0.002)) for n, told in enumerate(entries)]
 
+    def objects(self) -> list[Tenant]:
+        """What acme's operator wrote."""
+        detection = Detection(newly_observed=NewlyObservedSpec(learning_hours=30))
+        return [Tenant(metadata=Metadata(name="acme"), spec=TenantSpec(default="allow", detection=detection))]
+
     def bindings(self) -> list[Binding]:
         """Addresses that the web workload learnt."""
         learnt = {"db.acme.internal": "10.9.0.5", "cache.acme.internal": "10.9.0.6", "www.news.example": "192.0.2.80"}
@@ -152,7 +160,8 @@ def fill(warehouse: Warehouse, end: datetime) -> None:
     events = EventStore(warehouse)
     events.store([(header, columns_of(rows))])
     events.note([header], end)
-    for topic, told in ((ALERTS, day.alerts()), (CONTEXT, day.signals()), (OVERLAYS, day.overlays()), (BINDINGS, day.bindings())):
-        records = [Record("", msgspec.json.encode(message), 1000 + number, number) for number, message in enumerate(told)]
+    for topic, told in ((ALERTS, day.alerts()), (CONTEXT, day.signals()), (OVERLAYS, day.overlays()), (BINDINGS, day.bindings()), (OBJECTS, day.objects())):
+        keys = [object_key("Tenant", "acme") if topic is OBJECTS else "" for _ in told]
+        records = [Record(key, msgspec.json.encode(message), 1000 + number, number) for number, (key, message) in enumerate(zip(keys, told, strict=True))]
         table = SIGNAL_TABLES[topic.name]
         warehouse.insert_arrow(table.name, table.rows(records))

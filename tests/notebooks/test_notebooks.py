@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from urllib.parse import quote
 
@@ -82,7 +86,7 @@ EXPECTED: dict[str, dict[str, tuple[int, tuple[str, ...]]]] = {
         "What did analytics say of the change?": (0, ("No alert of the detector policy_shift (it is active",)),
     },
     "04_hunting": {
-        "What is newly observed?": (1, ("start.fresh-17.example",)),
+        "What is newly observed?": (1, ("start.fresh-17.example", "first 30 hours")),
         "What beats like a clock?": (1, (BEACON, "10.1.2.12")),
         "Where might data leave?": (1, (TUNNEL,)),
         "Who asks for names that do not exist?": (0, ("10.1.1.15",)),
@@ -142,6 +146,7 @@ def test_an_analyst_sees_their_tenant_alone(store: Store) -> None:
     ("name", "sentences"),
     [
         ("02_investigate_alert", ("No alerts of this tenant", "the cells below have nothing to show")),
+        ("04_hunting", ("the first 24 hours of this tenant",)),
         ("03_policy_change", ("nothing to compare yet", "No rule in audit mode matched", "it has not said how it stands")),
     ],
 )
@@ -170,6 +175,30 @@ def test_what_is_wrong_with_the_connection_is_one_sentence(
         monkeypatch.setenv(name, value.replace("@", f"@127.0.0.1:{store.port}"))
     with pytest.raises(error, match=said):
         importlib.import_module("nameward_notebook").look()
+
+
+def imported() -> set[str]:
+    """Top-level modules that the notebooks and the module beside them import, but for the standard library's and their own."""
+    texts = [(NOTEBOOKS / "nameward_notebook.py").read_text()]
+    for path in PATHS:
+        texts += [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    found = set()
+    for node in (node for text in texts for node in ast.walk(ast.parse(text))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"nameward_notebook", "schemas"}
+
+
+def test_the_extra_names_what_they_need() -> None:
+    """`make notebooks` installs it and nothing else: what is imported, JupyterLab with its kernel (IPython), and what pandas needs for HTML tables."""
+    named = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]["notebooks"]
+    packages = {re.split("[^a-z0-9-]", line)[0] for line in named}
+    known = packages_distributions()
+    needed = {name.lower() for module in imported() for name in known[module]}
+    assert needed - packages == {"ipython"}
+    assert {"jupyterlab", "jinja2"} <= packages
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
