@@ -71,6 +71,8 @@ class SuggestedEntry(_Signal, frozen=True, kw_only=True):
 class Alert(_Signal, frozen=True, kw_only=True):
     """One change of an alert's state. `id` is stable for the same ongoing (tenant, detector, subject).
 
+    first_seen, last_seen: event time, when it happened. changed: processing time, when this was said; it orders what is
+    said, retention and delivery go by it. Of imported and of late events they lie apart.
     parent: id of the alert it is part of; empty for one that stands alone. muted: id of the order that keeps it from
     being delivered and from changing policy. ending: why it was closed.
     """

@@ -2,8 +2,8 @@
 
 An update is told at most every UPDATE_EVERY seconds unless the severity rises; severity never falls while an alert is
 open. It closes QUIET seconds after it was last seen, or when a person orders it. Alerts about one client or domain get
-a parent (groups.py), which closes with the last of them. At most MOST_OPEN are open and MOST_NEW open per minute and
-tenant; what is held back is counted by an alert of its own. Must not know detectors' inner life or policy.
+a parent (groups.py), which closes with the last of them. How many there may be alert_room.py says; what is held back is
+counted by an alert of its own. Must not know detectors' inner life or policy.
 """
 
 from __future__ import annotations
@@ -15,20 +15,17 @@ from typing import Any
 import msgspec
 
 from schemas.signals import Alert, AlertOrder
+from streams.alert_room import LIMITS, Room
 from streams.alert_words import alert_id, moment, opening
 from streams.detectors.finding import Finding, rank
 from streams.flood import FLOOD, Flood
 from streams.groups import GROUP, Groups
 from streams.orders import OrderBook, concerns
 
-__all__ = ["MOST_NEW", "MOST_OPEN", "QUIET", "UPDATE_EVERY", "AlertBook", "alert_id", "moment"]
+__all__ = ["QUIET", "UPDATE_EVERY", "AlertBook", "alert_id", "moment"]
 
 UPDATE_EVERY = 10.0
 QUIET = 300.0
-MOST_OPEN = 500
-MOST_NEW = 100
-UNLIMITED = frozenset({"feedback", FLOOD})
-"""What tells that a detector went wild must not drown in it; their subjects are detectors, so they are few."""
 _REMEMBERED = 1000
 _UNSEEN = f"not seen for {QUIET:.0f} s"
 
@@ -55,7 +52,7 @@ class AlertBook:
         self._orders = OrderBook()
         self._flood = Flood()
         self._revisions: dict[str, int] = {}
-        self._recent: list[float] = []
+        self._room = Room()
         self._waiting: list[Alert] = []
 
     def __len__(self) -> int:
@@ -95,12 +92,10 @@ class AlertBook:
         return current, current
 
     def _start(self, key: str, finding: Finding, now: float) -> Alert | None:
-        self._recent = [at for at in self._recent if at > finding.seen - 60.0]
-        full = len(self._open) >= MOST_OPEN or len(self._recent) >= MOST_NEW
-        if full and finding.detector not in UNLIMITED:
+        if not self._room.admits(finding.detector, finding.seen):
             self._flood.hold(finding)
             return None
-        self._recent.append(finding.seen)
+        self._room.enter(finding.detector, finding.seen)
         alert = opening(self.tenant, finding, revision=self._revisions.pop(key, 0) + 1, now=now)
         alert, met = self._groups.place(alert, self.standing())
         alert = msgspec.structs.replace(alert, muted=self._orders.muting(alert, now))
@@ -158,10 +153,11 @@ class AlertBook:
 
     def held_back(self) -> Finding | None:
         """What the limits held back since this was asked last, to be observed like any finding."""
-        return self._flood.finding(f"at most {MOST_NEW} open in a minute, and {MOST_OPEN} stay open")
+        return self._flood.finding(LIMITS)
 
     def _end(self, key: str, ending: str, now: float) -> Alert:
         alert = self._open.pop(key).alert
+        self._room.leave(alert.detector)
         closed = self._closed(alert, ending, now)
         if alert.detector == FLOOD:
             self._flood.over()
@@ -231,16 +227,17 @@ class AlertBook:
         for item in self._open.values():
             if item.alert.parent not in self._groups.parents:
                 item.alert = msgspec.structs.replace(item.alert, parent="")
+        self._room.hold(alert.detector for alert in self.standing())
 
     def save(self) -> list[Any]:
         """Plain values for msgpack."""
         told = {key: self._open[key].told for key in sorted(self._open)}
-        rest = [self._revisions, self._recent, self._flood.save(), self._orders.save()]
+        rest = [self._revisions, self._room.save(), self._flood.save(), self._orders.save()]
         return [_encode(self.open_alerts()), told, *rest]
 
     def load(self, packed: list[Any]) -> None:
         """Inverse of save."""
-        alerts, told, self._revisions, self._recent, flood, done = packed
+        alerts, told, self._revisions, recent, flood, done = packed
         self._flood.load(flood)
         self._orders.load(done)
         for alert in _decode(alerts):
@@ -248,3 +245,5 @@ class AlertBook:
                 self._open[alert.id] = _Open(alert, told[alert.id])
             else:
                 self._groups.parents[alert.id] = alert
+        self._room.load(recent)
+        self._room.hold(alert.detector for alert in self.standing())

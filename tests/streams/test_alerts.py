@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.objects import Severity
 from schemas.signals import Alert
-from streams.alerts import MOST_NEW, MOST_OPEN, QUIET, AlertBook, alert_id
+from streams.alert_room import MOST_NEW, MOST_OPEN, OWN_NEW, OWN_OPEN
+from streams.alerts import QUIET, AlertBook, alert_id
 from streams.detectors.finding import Finding
 from tests.streams.events import START
 
@@ -67,6 +72,36 @@ def test_openings_are_limited_per_minute_and_in_all_and_the_rest_is_told(rate: f
     assert (alert.detector, alert.evidence["held_back"], alert.evidence["held_back_d"]) == ("alert_flood", missing, missing)
     assert f"{missing} findings were held back" in alert.title
     assert len(book.close_quiet(START + 10**6, START + 10**6)) == len(told) - missing + 1
+
+
+@settings(max_examples=5)
+@given(seed=st.integers(0, 2**32), pace=st.sampled_from([0.001, 0.1, 1.0]), wild=st.integers(1, 4), restart=st.booleans())
+def test_detectors_gone_wild_silence_no_other(seed: int, pace: float, wild: int, restart: bool) -> None:
+    """However fast they find ten thousand things, each finding of a calm one is told as if it were alone; in all there is an end to it."""
+    calm, alone, after = AlertBook("acme"), AlertBook("acme"), random.Random(seed)
+    moments = sorted(after.uniform(0, 10_000 * pace) for _ in range(OWN_NEW))
+    for number in range(10_000):
+        while moments and moments[0] <= number * pace:
+            mine = named(finding(moments.pop(0), subject=f"calm{len(moments)}.test"), "calm")
+            assert brief(tell(calm, mine)) == brief(tell(alone, mine)) != None  # noqa: E711 - both, and told
+        tell(calm, named(finding(number * pace, subject=f"n{number}.test"), f"wild{number % wild}"))
+        if restart and number == 5000:
+            saved, calm = calm.save(), AlertBook("acme")
+            calm.load(saved)
+    assert len(calm) <= MOST_OPEN + (wild + 1) * OWN_OPEN
+    flood = calm.held_back()
+    assert flood is not None
+    assert "held_back_calm" not in flood.evidence
+
+
+def named(item: Finding, detector: str) -> Finding:
+    """The finding as another detector's."""
+    return replace(item, detector=detector)
+
+
+def brief(alert: Alert | None) -> tuple[str, str, int] | None:
+    """What is told of an alert."""
+    return (alert.subject, alert.state, alert.revision) if alert else None
 
 
 def test_saved_and_resumed_books_go_on_where_they_were() -> None:
