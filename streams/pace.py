@@ -14,6 +14,9 @@ HELD_TURNS = 4
 """Under load batches wait so many times what the last turn took."""
 ROWS = 100_000
 """Rows of a partition that are taken in at once, however long they waited."""
+SPREAD = 600.0
+"""Seconds of event time of a partition that are taken in at once. A backlog of few events a minute costs by its minutes
+(analysis.SPAN), and what a turn found is told at its end: without an end the worker would be deaf for a minute."""
 CHECKPOINT_TIMES, CHECKPOINT_MOST = 5, 10.0
 """Checkpoints are apart by so many times what the last took, but for this at most so many seconds."""
 

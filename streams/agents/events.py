@@ -28,7 +28,7 @@ from streams.agents.table import watch_changelog, within
 from streams.analysis import Findings, TenantSettings
 from streams.codec import read_batch
 from streams.config import WorkerSettings
-from streams.pace import ROWS, Pace
+from streams.pace import ROWS, SPREAD, Pace
 from streams.warehouse import Warehouse, WarehouseError
 
 _LOG = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Analytics:
             _LOG.warning("%s/%d offset %d: %s", EVENTS.name, partition, event.message.offset, error)
         self._last[partition] = event
         self._unwritten.setdefault(partition, []).append(event)
-        if waiting >= ROWS:
+        if waiting >= ROWS or (waiting and self.states.spread(partition) >= SPREAD):
             await self.digest()
 
     async def digest(self) -> None:

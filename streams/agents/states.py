@@ -45,6 +45,7 @@ class States:
         self.population = Population()
         self._told: list[Findings] = []
         self._held: dict[int, list[pa.RecordBatch]] = {}
+        self._ends: dict[int, tuple[float, float]] = {}
         self._digested: dict[int, list[pa.RecordBatch]] = {}
         self._heard: dict[int, Losses] = {}
         self._untold: dict[str, dict[str, float]] = {}
@@ -71,7 +72,15 @@ class States:
         """
         held = self._held.setdefault(partition, [])
         held.append(columns)
+        if columns.num_rows:
+            times = [columns.column("time")[place].as_py().timestamp() for place in (0, -1)]
+            times += self._ends.get(partition, ())
+            self._ends[partition] = min(times), max(times)
         return sum(batch.num_rows for batch in held)
+
+    def spread(self, partition: int) -> float:
+        """Seconds of event time that what waits spans; a batch is taken to be in order of time."""
+        return max(ends := self._ends.get(partition, (0.0,))) - min(ends)
 
     def digest(self, now: float) -> Iterator[list[Findings]]:
         """Take in every batch held until now, each partition's in order.
@@ -79,7 +88,7 @@ class States:
         Pauses with what was found so far whenever it is crowded, so that states can be written and leave; batches of
         partitions forgotten meanwhile are left to whoever got them.
         """
-        self._digested, self._held = self._held, {}
+        self._digested, self._held, self._ends = self._held, {}, {}
         return self._digesting(self._digested, now)
 
     def _digesting(self, held: dict[int, list[pa.RecordBatch]], now: float) -> Iterator[list[Findings]]:
@@ -171,7 +180,7 @@ class States:
     def forget(self, partitions: Iterable[int] | None = None) -> None:
         """Drop states from memory (all, without partitions); the table has what was written."""
         self.residents.forget(partitions)
-        for batches in (self._held, self._digested, self._heard):
+        for batches in (self._held, self._ends, self._digested, self._heard):
             for partition in list(batches) if partitions is None else partitions:
                 batches.pop(partition, None)
 

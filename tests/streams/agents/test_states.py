@@ -69,6 +69,21 @@ def test_batches_held_are_taken_in_together() -> None:
     assert len(states) == 1
 
 
+def test_what_waits_is_known_by_its_event_time() -> None:
+    """From the first to the last row of a partition, until it is digested or forgotten: a sparse backlog is taken in by portions."""
+    states = States({})
+    states.hold(0, columns([event(NOW, "a.example", 0), event(NOW + 20, "a.example", 1)]))
+    states.hold(0, columns([event(NOW + 300, "a.example", 0, tenant="globex")]))
+    states.hold(1, columns([event(NOW + 7, "a.example", 0)]))
+    assert (states.spread(0), states.spread(1), states.spread(2)) == (300.0, 0.0, 0.0)
+    states.forget([0])
+    assert states.spread(0) == 0.0
+    states.hold(0, columns([event(NOW, "a.example", 0)]))
+    list(states.digest(NOW))
+    states.hold(0, columns([event(NOW + 900, "a.example", 0)]))
+    assert states.spread(0) == 0.0
+
+
 def test_states_are_kept_by_partition() -> None:
     """Writing one leaves the others alone; forgetting one too."""
     table: dict[bytes, bytes] = {}
