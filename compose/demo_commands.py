@@ -114,7 +114,7 @@ def _show(made: Day, found: list[Told], *, judged: bool) -> None:
             _told(incident, found),
         )
     console = Console()
-    Console(width=max(console.width, 170)).print(table, highlight=False, markup=False)
+    Console(width=max(console.width, 180)).print(table, highlight=False, markup=False)
     missed = [incident.name for incident in made.incidents if not matched(incident, found)]
     click.echo(f"{len(made.incidents) - len(missed)} of {len(made.incidents)} incidents raised an alert")
     rest = others(made.incidents, found)
@@ -131,7 +131,8 @@ def _told(incident: Incident, found: list[Told]) -> str:
         return "not found"
     first = alerts_of[0]
     more = f" (+{len(alerts_of) - 1})" if len(alerts_of) > 1 else ""
-    return f"{first.severity} at {_clock(first.first_seen)} by {first.detector}: {first.subject}{more}"
+    about = "" if first.subject == incident.subject else f": {first.subject}"
+    return f"{first.severity} at {_clock(first.first_seen)} by {first.detector}{about}{more}"
 
 
 def _builtins(made: Day, found: list[Told], *, judged: bool) -> dict[str, object]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import pytest
 
 from compose.demo_traffic import TENANTS, Day, day
+from compose.demo_traffic.office import busiest
+from compose.demo_traffic.stage import Stage
 from resolver.columns import columns
 from schemas.detection_spec import Detection
 from schemas.domains import registered_domain
@@ -56,6 +59,27 @@ def test_every_incident_is_labelled_and_has_a_detector() -> None:
     expected = {detector for incident in whole().incidents for detector in incident.detectors}
     assert expected <= set(Detection.__struct_fields__)
     assert {kind.name for kind in DETECTORS} <= expected
+
+
+@pytest.mark.parametrize("hour", [0, 5, 9, 14, 20])
+def test_what_needs_many_queries_lies_in_office_hours(hour: int) -> None:
+    """Whenever the day begins: a slow server that is asked ten times a minute is nothing a detector can tell."""
+    start = START + 3600 * hour
+    stage = Stage("harbor", (), "harbor.internal", start, start + 86_400, np.random.default_rng(1))
+    for lasting in (600.0, 1200.0):
+        moment = busiest(stage, lasting)
+        assert 9 * 3600 <= moment % 86_400 <= 16 * 3600
+        assert start + 3600 < moment < start + 86_400 - 3600
+
+
+@pytest.mark.parametrize("past", [0, 600, 1800, 2500, 3500])
+def test_a_spike_lies_in_an_hour_that_was_seen(past: int) -> None:
+    """Whenever the day begins, most of its hour is over, so that there is something to compare with; and in a day of an hour it lies inside."""
+    for hours in (24, 1):
+        made = day(1, START + past, START + past + 3600 * hours, 0.5)
+        (spike,) = [incident for incident in made.incidents if incident.name == "volume-spike"]
+        assert START + past < spike.start < START + past + 3600 * hours
+        assert hours == 1 or spike.start % 3600 == 2700
 
 
 def test_policy_and_upstream_change_as_staged() -> None:
