@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dnslib import DNSRecord
+
 from tests.compose.imports.wire import START, asked, pcap
 from tests.integration.stack import Stack, eventually
+from tests.peers import authority, taps
 
 
 def nameward(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -18,9 +21,9 @@ def nameward(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
 
 
-def imported(stack: Stack, path: Path, *options: str) -> dict[str, Any]:
+def imported(stack: Stack, path: Path, *options: str, tenant: str = "harbor", source: str = "capture") -> dict[str, Any]:
     """What `nameward import --json` tells of one file."""
-    done = nameward(stack, "import", "--json", "--tenant", "harbor", "--source", "capture", *options, str(path))
+    done = nameward(stack, "import", "--json", "--tenant", tenant, "--source", source, *options, str(path))
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)
     return dict(found)
@@ -54,6 +57,26 @@ def test_a_tenant_with_clients_keeps_no_capture_past_its_days(stack: Stack, tmp_
     assert (told.returncode, "the tenant keeps 30 days; what is older is taken away within the hour" in told.stdout) == (0, True), told
     assert nameward(stack, "warehouse", "retain").returncode == 0
     assert stack.sql("SELECT count() AS stored FROM nameward.query_events WHERE source = 'old'") in ([{"stored": 0}], [{"stored": "0"}])
+
+
+def test_what_a_real_server_told_by_dnstap_is_stored_once(stack: Stack, tmp_path: Path) -> None:
+    """BIND's file, with and without RD: each question with its answer is one row of the tenant."""
+    names = {f"host{number}.example.com": "NOERROR" for number in range(20)} | {"none.missing.test": "NXDOMAIN", "no.failing.test": "SERVFAIL"}
+    with authority.running() as upstream, taps.running("named", tmp_path, upstream.port) as (port, file):
+        for recursion in (1, 0):
+            for name in names:
+                question = DNSRecord.question(name)
+                question.header.rd = recursion
+                DNSRecord.parse(question.send("127.0.0.1", port, timeout=10))
+    found = imported(stack, file, "--create-tenant", tenant="office", source="bind")
+    assert (found["outcome"], found["unanswered"], found["unasked"]) == ("stored", 0, 0)
+    rows = stack.sql(
+        "SELECT qname, groupArray(rcode) AS rcodes FROM nameward.query_events"
+        " WHERE tenant = 'office' AND source = 'bind' AND client = '127.0.0.1' GROUP BY qname"
+    )
+    stored = {row["qname"]: row["rcodes"] for row in rows if row["qname"] != taps.UP}
+    assert stored.keys() == names.keys()
+    assert all(len(rcodes) == 2 and names[name] in rcodes for name, rcodes in stored.items())
 
 
 def test_a_demo_day_is_played_and_judged(stack: Stack) -> None:
