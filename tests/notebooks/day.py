@@ -142,7 +142,7 @@ class Day:
     def objects(self) -> list[Tenant]:
         """What acme's operator wrote."""
         detection = Detection(newly_observed=NewlyObservedSpec(learning_hours=30))
-        return [Tenant(metadata=Metadata(name="acme"), spec=TenantSpec(default="allow", detection=detection))]
+        return [Tenant(api_version="nameward.io/v1", metadata=Metadata(name="acme"), spec=TenantSpec(default="allow", detection=detection))]
 
     def bindings(self) -> list[Binding]:
         """Addresses that the web workload learnt."""

@@ -192,13 +192,14 @@ def imported() -> set[str]:
 
 
 def test_the_extra_names_what_they_need() -> None:
-    """`make notebooks` installs it and nothing else: what is imported, JupyterLab with its kernel (IPython), and what pandas needs for HTML tables."""
-    named = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]["notebooks"]
-    packages = {re.split("[^a-z0-9-]", line)[0] for line in named}
+    """`make notebooks` installs it with the project and nothing else: what is imported, JupyterLab with its kernel (IPython), and what pandas needs for HTML tables."""
+    project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text())["project"]
+    named = project["optional-dependencies"]["notebooks"]
+    packages = {re.split("[^a-z0-9-]", line)[0] for line in (*named, *project["dependencies"])}
     known = packages_distributions()
     needed = {name.lower() for module in imported() for name in known[module]}
     assert needed - packages == {"ipython"}
-    assert {"jupyterlab", "jinja2"} <= packages
+    assert {"jupyterlab", "jinja2"} <= {re.split("[^a-z0-9-]", line)[0] for line in named}
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
