@@ -38,18 +38,23 @@ PASSWORD = "correct horse"  # noqa: S105 - of accounts made here
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store with rows of two tenants in one part, and an analyst of each."""
     with running(tmp_path_factory.mktemp("shared")) as store:
-        warehouse = Loopback(store.url)
-        theirs = {"tenant": "globex", "workload": SECRET, "client": f"10.{SECRET}", "rule": f"{SECRET}/r", "verdict": "deny", "upstream": f"udp://{SECRET}:53",
-                  "registered_domain": f"{SECRET}.example", "qname": f"secret.{SECRET}.example", "tags": (SECRET,), "ede_text": SECRET, "source": f"r-{SECRET}"}
-        EventStore(warehouse).store([batch(0, 40, upstream="udp://192.0.2.53:53"), batch(0, 60, **theirs)])
-        tell(warehouse, BINDINGS.name, Binding(tenant="globex", workload=SECRET, name=f"secret.{SECRET}.example", address="192.0.2.99", until=NOW))
-        tell(warehouse, CONTEXT.name, ContextSignal(tenant="globex", kind="k", subject=SECRET, value=SECRET, source=SECRET, reason=SECRET, created=NOW, expires=NOW))
-        entry = OverlayEntry(id="a", pattern=SECRET, action="deny", mode="audit", severity="high", reason=SECRET, detector="dga", created=NOW, expires=NOW)
-        tell(warehouse, OVERLAYS.name, Overlay(tenant="globex", revision=1, entries=(entry,), changed=NOW))
-        warehouse.execute("INSERT INTO nameward.policy_objects (key, kind, body) VALUES ('Tenant//globex', 'Tenant', 'zebra')")
+        fill(store.url)
         people = {f"{tenant}-analyst": accounts.account(tenant, PASSWORD) for tenant in ("acme", "globex")}
         accounts.write(store.directory / "store", people)
         yield store
+
+
+def fill(url: str) -> None:
+    """Rows of acme, and of globex, which say the secret."""
+    warehouse = Loopback(url)
+    theirs = {"tenant": "globex", "workload": SECRET, "client": f"10.{SECRET}", "rule": f"{SECRET}/r", "verdict": "deny", "upstream": f"udp://{SECRET}:53",
+              "registered_domain": f"{SECRET}.example", "qname": f"secret.{SECRET}.example", "tags": (SECRET,), "ede_text": SECRET, "source": f"r-{SECRET}"}
+    EventStore(warehouse).store([batch(0, 40, upstream="udp://192.0.2.53:53"), batch(0, 60, **theirs)])
+    tell(warehouse, BINDINGS.name, Binding(tenant="globex", workload=SECRET, name=f"secret.{SECRET}.example", address="192.0.2.99", until=NOW))
+    tell(warehouse, CONTEXT.name, ContextSignal(tenant="globex", kind="k", subject=SECRET, value=SECRET, source=SECRET, reason=SECRET, created=NOW, expires=NOW))
+    entry = OverlayEntry(id="a", pattern=SECRET, action="deny", mode="audit", severity="high", reason=SECRET, detector="dga", created=NOW, expires=NOW)
+    tell(warehouse, OVERLAYS.name, Overlay(tenant="globex", revision=1, entries=(entry,), changed=NOW))
+    warehouse.execute("INSERT INTO nameward.policy_objects (key, kind, body) VALUES ('Tenant//globex', 'Tenant', 'zebra')")
 
 
 def tell(warehouse: Loopback, topic: str, message: object) -> None:
