@@ -13,6 +13,7 @@ import pyarrow as pa
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, "str | int | float"]
+Settings = Mapping[str, int]
 
 
 class WarehouseError(Exception):
@@ -44,8 +45,8 @@ class Warehouse(Protocol):
     def query(self, sql: str, parameters: Parameters | None = None) -> list[Row]:
         """Rows of a SELECT; numbers and strings are Python's own, other types come as ClickHouse writes them."""
 
-    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
-        """Insert rows, all of them or none; the columns are named as the table's."""
+    def insert_arrow(self, table: str, columns: pa.RecordBatch, settings: Settings | None = None) -> None:
+        """Insert rows, all of them or none; the columns are named as the table's, the settings are ClickHouse's."""
 
     def close(self) -> None:
         """Let go of connections; the object can be used again."""

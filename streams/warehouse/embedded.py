@@ -17,7 +17,7 @@ import pyarrow as pa
 from chdb import ChdbError
 from chdb.state.sqlitelike import Connection
 
-from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusal
+from streams.warehouse import AwayError, Parameters, Row, Settings, WarehouseError, refusal
 from streams.warehouse.access import ANALYST
 from streams.warehouse.engine_config import Limits, config_text, users_text
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
@@ -152,13 +152,14 @@ class Embedded:
         """See Warehouse."""
         return rows_of(self._run(sql, parameters, "JSONCompact"))
 
-    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
+    def insert_arrow(self, table: str, columns: pa.RecordBatch, settings: Settings | None = None) -> None:
         """See Warehouse."""
         spool = self._database.spool_file()
         try:
             with spool.open("wb") as file:
                 file.write(arrow_stream(columns))
-            self._run(from_file(insert_statement(table, columns.schema.names), str(spool), "ArrowStream"), None)
+            insert = insert_statement(table, columns.schema.names, settings)
+            self._run(from_file(insert, str(spool), "ArrowStream"), None)
         finally:
             spool.unlink(missing_ok=True)
 

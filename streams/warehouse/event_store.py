@@ -16,6 +16,9 @@ from streams.warehouse import Warehouse
 from streams.warehouse.rows import counter_rows, event_rows
 
 Batch = tuple[BatchHeader, pa.RecordBatch]
+INSERT_SETTINGS = {"parallel_view_processing": 1, "optimize_on_insert": 0}
+"""Roll-ups are filled side by side, and what views have grouped is not put together once more before it is written."""
+
 _Place = tuple[str, int, int]
 
 # What retention has taken away was stored, too.
@@ -57,7 +60,7 @@ class EventStore:
         try:
             if fresh:
                 rows = event_rows(fresh)
-                self._warehouse.insert_arrow("nameward.query_events", rows)
+                self._warehouse.insert_arrow("nameward.query_events", rows, INSERT_SETTINGS)
                 self._high_water = reached
                 self.stored += rows.num_rows
         except BaseException:

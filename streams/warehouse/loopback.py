@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
 import pyarrow as pa
 
-from streams.warehouse import AwayError, Parameters, Row, refusal
+from streams.warehouse import AwayError, Parameters, Row, Settings, refusal
 from streams.warehouse.rows import arrow_stream, insert_statement, rows_of
 from streams.warehouse.statements import tsv_parameters
 
@@ -48,9 +48,9 @@ class Loopback:
         options = {"default_format": "JSONCompact", "output_format_json_quote_64bit_integers": "0"}
         return rows_of(self._post(options, sql.encode(), parameters))
 
-    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
+    def insert_arrow(self, table: str, columns: pa.RecordBatch, settings: Settings | None = None) -> None:
         """See Warehouse."""
-        statement = insert_statement(table, columns.schema.names) + " FORMAT ArrowStream"
+        statement = insert_statement(table, columns.schema.names, settings) + " FORMAT ArrowStream"
         self._post({"query": statement}, memoryview(arrow_stream(columns, "lz4")))
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streams.warehouse import Row
+from streams.warehouse import Row, Settings
 
 _DAY = pa.field("day", pa.date32())
 
@@ -41,9 +41,11 @@ def counter_rows(counters: Sequence[tuple[str, int, int, int, int, bool]], now: 
     )
 
 
-def insert_statement(table: str, names: Sequence[str]) -> str:
-    """``INSERT INTO table (columns)`` with quoted names."""
-    return f"INSERT INTO {table} ({', '.join(f'`{name}`' for name in names)})"
+def insert_statement(table: str, names: Sequence[str], settings: Settings | None = None) -> str:
+    """``INSERT INTO table (columns) SETTINGS ...`` with quoted names."""
+    chosen = ", ".join(f"{name} = {value}" for name, value in (settings or {}).items())
+    columns = ", ".join(f"`{name}`" for name in names)
+    return f"INSERT INTO {table} ({columns}){f' SETTINGS {chosen}' if chosen else ''}"
 
 
 def arrow_stream(columns: pa.RecordBatch, compression: str | None = None) -> pa.Buffer:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from clickhouse_driver import Client
 from clickhouse_driver import errors as driver_errors
 
-from streams.warehouse import AwayError, Parameters, Row, WarehouseError, refusal
+from streams.warehouse import AwayError, Parameters, Row, Settings, WarehouseError, refusal
 from streams.warehouse.rows import insert_statement
 
 
@@ -53,9 +53,9 @@ class Server:
         """See Warehouse."""
         return self._call(sql, parameters)
 
-    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
+    def insert_arrow(self, table: str, columns: pa.RecordBatch, settings: Settings | None = None) -> None:
         """See Warehouse."""
-        statement = insert_statement(table, columns.schema.names) + " VALUES"
+        statement = insert_statement(table, columns.schema.names, settings) + " VALUES"
         values = [_cells(column) for column in columns.columns]
         self._call(statement, None, data=values, columnar=True)
 

@@ -22,11 +22,12 @@ _LONG = frozenset({"views"})
 @click.option("--seconds", default=5.0, show_default=True, help="Length of one measurement.")
 @click.option("--rows", default=100_000_000, show_default=True, help="Events under the views.")
 @click.option("--limits", type=click.Choice(["with", "without", "both"]), default="both", show_default=True, help="Of the flooding tenant (fairness).")
+@click.option("--store", default="", metavar="DIR", help="Keep these events: made by the first call, asked by the next.")
 @click.option("--keep/--no-keep", default=True, show_default=True, help="Write RESULTS.md.")
-def main(names: tuple[str, ...], *, rounds: int, seconds: float, rows: int, limits: str, keep: bool) -> None:
+def main(names: tuple[str, ...], *, rounds: int, seconds: float, rows: int, store: str, limits: str, keep: bool) -> None:
     """Run the benchmarks named, or all but the long ones."""
     chosen = names or [name for name in BENCHES if name not in _LONG]
-    amounts: dict[str, dict[str, Any]] = {"views": {"rows": rows}, "fairness": {"limits": limits}}
+    amounts: dict[str, dict[str, Any]] = {"views": {"rows": rows, "store": store}, "fairness": {"limits": limits}}
     tables = [table for name in chosen for table in import_module(BENCHES[name]).measure(rounds, seconds, **amounts.get(name, {}))]
     for table in tables:
         print(f"\n{table.text()}\n{table.json()}")

@@ -1,4 +1,4 @@
-"""Rows per second into both warehouses: chDB in the process with the real schema, Debian's old server by the native protocol.
+"""Rows per second into both warehouses: chDB in the process with the real schema and roll-ups, Debian's old server by the native protocol.
 
 The old server (18.16) does not know the real table's types, so it gets a reduced one: the numbers are not comparable with each
 other, only with the budget.
@@ -11,6 +11,7 @@ import datetime as dt
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ import pyarrow as pa
 
 from streams.warehouse.embedded import Database, Embedded
 from streams.warehouse.engine_config import Limits
+from streams.warehouse.event_store import INSERT_SETTINGS
 from streams.warehouse.migrations import migrate
+from streams.warehouse.rollups import ROLLUPS
 from streams.warehouse.server import Server
 from tests.bench.results import Table, median, thousands
-from tests.bench.traffic import Traffic
+from tests.bench.traffic import Traffic, coded
 from tests.peers import clickhouse
 
 _SIZES = (2_000, 20_000, 100_000)
@@ -38,8 +41,8 @@ def measure(rounds: int, seconds: float) -> list[Table]:
         directory = Path(temporary)
         _embedded(directory / "store", table, rounds, seconds)
         _server(directory / "server", table, rounds, seconds)
-    table.notes.append("Both with all cores of the machine. chDB: nameward.query_events as migrated, projection and index included. "
-                       "Old server: twelve plain columns through clickhouse-driver, conversion from Arrow included.")
+    table.notes.append("Both with all cores of the machine. chDB: nameward.query_events as migrated, projection and index included, with the seven roll-ups "
+                       "as the sink fills them (20 tenants of 50 clients, 60,000 names) or without; bytes of all tables. Old server: twelve plain columns through clickhouse-driver, conversion from Arrow included.")
     return [table]
 
 
@@ -50,11 +53,16 @@ def _embedded(directory: Path, table: Table, rounds: int, seconds: float) -> Non
     try:
         warehouse = Embedded(database)
         migrate(warehouse)
-        for size in _SIZES:
-            batches = [_with_day(batch) for batch in _batches(size)]
-            rates = _rates(batches, lambda batch: warehouse.insert_arrow("nameward.query_events", batch), rounds, seconds)
-            _add(table, f"chDB, {size:,} rows an insert", rates, _stored_size(warehouse))
-            warehouse.execute("TRUNCATE TABLE nameward.query_events")
+        for kind in ("with all roll-ups", "events alone"):
+            for size in _SIZES:
+                batches = [_with_day(_busy(batch)) for batch in _batches(size)]
+                insert = partial(warehouse.insert_arrow, "nameward.query_events", settings=INSERT_SETTINGS)
+                rates = _rates(batches, insert, rounds, seconds)
+                _add(table, f"chDB, {kind}, {size:,} rows an insert", rates, _stored_size(warehouse))
+                for name in ("query_events", *(rollup.name for rollup in ROLLUPS)):
+                    warehouse.execute(f"TRUNCATE TABLE nameward.{name}")
+            for rollup in ROLLUPS:
+                warehouse.execute(f"DROP TABLE IF EXISTS nameward.{rollup.name}_feed SYNC")
     finally:
         database.close()
 
@@ -71,6 +79,22 @@ def _server(directory: Path, table: Table, rounds: int, seconds: float) -> None:
 def _batches(size: int) -> list[pa.RecordBatch]:
     traffic = Traffic(1, 0)
     return [traffic.batch(size, time.time(), 1.0) for _ in range(max(2, 200_000 // size // 10))]
+
+
+def _busy(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows with something for every roll-up: eight workloads, a fourth of answers from upstream, a twentieth denied."""
+    draw, rows = np.random.default_rng(7), batch.num_rows
+    upstream = np.where(draw.random(rows) < 0.25, 1 + draw.integers(0, 3, rows), 0).astype("int32")
+    denied = np.where(draw.random(rows) < 0.05, 1 + draw.integers(0, 5, rows), 0).astype("int32")
+    of_client = batch.column("client").indices.to_numpy() % 8
+    columns = {
+        "upstream": coded(upstream, pa.array(["", *(f"udp://192.0.2.{number}:53" for number in range(3))])),
+        "upstream_latency_us": pa.array(np.where(upstream > 0, draw.lognormal(9, 1, rows), 0).astype("uint32")),
+        "verdict": coded((denied > 0).astype("int32"), pa.array(["allow", "deny"])),
+        "rule": coded(denied, pa.array(["", *(f"block/r{number}" for number in range(5))])),
+        "workload": coded(of_client.astype("int32"), pa.array([f"workload-{number}" for number in range(8)])),
+    }
+    return pa.RecordBatch.from_arrays([columns.get(name, batch.column(name)) for name in batch.schema.names], schema=batch.schema)
 
 
 def _with_day(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -93,7 +117,7 @@ def _rates(batches: list[pa.RecordBatch], insert: Callable[[pa.RecordBatch], Non
 
 
 def _stored_size(warehouse: Embedded) -> str:
-    (row,) = warehouse.query("SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE table = 'query_events' AND active")
+    (row,) = warehouse.query("SELECT sum(bytes_on_disk), sumIf(rows, table = 'query_events') FROM system.parts WHERE database = 'nameward' AND active")
     return f"{int(row[0]) / max(int(row[1]), 1):.0f}"
 
 

@@ -1,21 +1,27 @@
 """`python -m tests.bench views --rows 100000000`: how long analysts' views take over so many events, asked by an analyst.
 
-Events are made inside the engine, a day at a time, and go through the same roll-ups as any other; the directory is removed afterwards.
+Events are made inside the engine, a day at a time, and go through the same roll-ups as any other. With `--store DIR` they stay: called
+again, it goes on where it stopped, and asks once all days are made.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from streams.warehouse.embedded import Database, Embedded, run
 from streams.warehouse.engine_config import Limits
+from streams.warehouse.event_store import INSERT_SETTINGS
 from streams.warehouse.migrations import migrate
-from streams.warehouse.rollups import check
+from streams.warehouse.rollups import ROLLUPS, check
 from tests.bench.results import Table, median, thousands
 
+_Made = TypeVar("_Made")
 _DAYS = 30
 _TENANTS, _CLIENTS, _NAMES = 20, 50, 5_000
 _LOOKS = 5
@@ -30,7 +36,8 @@ SELECT {{day:Date}}, toDateTime64({{day:Date}}, 6, 'UTC') + number * (86390 / {{
     if(rand(5) % 4 > 0, '', concat('udp://192.0.2.', toString(rand(6) % 3), ':53')), 40 + rand(7) % 20000, rand(7) % 20000, 45, 120,
     if(fate > 94, 'deny', 'allow'), if(fate > 94, concat('block/r', toString(fate)), ''), 'tenant', -1, 'v1'
 FROM (SELECT number, toUInt32(pow(rand(2) / 4294967296, 3) * {_NAMES}) AS name_number, rand(3) % {_CLIENTS} AS client_number, rand(4) % 100 AS fate FROM numbers({{rows:UInt64}}))
-SETTINGS max_execution_time = 0, max_insert_threads = 2, min_insert_block_size_rows = 500000, min_insert_block_size_bytes = 0"""
+SETTINGS max_execution_time = 0, max_insert_threads = 2, min_insert_block_size_rows = 500000, min_insert_block_size_bytes = 0,
+{", ".join(f"{name} = {value}" for name, value in INSERT_SETTINGS.items())}"""
 
 _QUESTIONS = {
     "traffic by minute, a day": "SELECT time, sum(queries), max(p99_us) FROM nameward.traffic_1m WHERE tenant = '{t}' AND time >= '{today}' GROUP BY time ORDER BY time",
@@ -47,34 +54,60 @@ _QUESTIONS = {
 }
 
 
-def measure(rounds: int, seconds: float, rows: int = 100_000_000) -> list[Table]:
-    """One table: milliseconds of each question."""
-    table = Table("Views of analysts", ("question of one tenant", "ms (median)", "slowest"), f"python -m tests.bench views --rows {rows}")
-    with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary:
-        database = Database(Path(temporary), Limits(server_mib=3072, query_mib=2048, query_seconds=3600))
-        database.open()
-        try:
-            _measure(database, table, rows)
-        finally:
-            database.close()
-    return [table]
+def measure(rounds: int, seconds: float, rows: int = 100_000_000, store: str = "") -> list[Table]:
+    """One table: milliseconds of each question. In a directory of its own, events are made the first time and asked the next."""
+    if not store:
+        with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary:
+            _with(Path(temporary), lambda database: _build(database, rows))
+            return [_with(Path(temporary), lambda database: _ask(database, rows))]
+    Path(store).mkdir(exist_ok=True)
+    if len(_built(Path(store))) < _DAYS:
+        _with(Path(store), lambda database: _build(database, rows))
+        return []
+    return [_with(Path(store), lambda database: _ask(database, rows))]
 
 
-def _measure(database: Database, table: Table, rows: int) -> None:
-    warehouse, today = Embedded(database), datetime.now(UTC).date()
+def _with(directory: Path, work: Callable[[Database], _Made]) -> _Made:
+    database = Database(directory, Limits(server_mib=3072, query_mib=2048, query_seconds=3600))
+    database.open()
+    try:
+        return work(database)
+    finally:
+        database.close()
+
+
+def _built(directory: Path) -> dict[str, float]:
+    """Days that are made, and the seconds each took."""
+    file = directory / "built.json"
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def _build(database: Database, rows: int) -> None:
+    """Make what days are missing; each stays made."""
+    warehouse, built = Embedded(database), _built(database.path)
     migrate(warehouse)
-    began = time.perf_counter()
-    for ago in range(_DAYS - 1, -1, -1):
-        day = today - timedelta(days=ago)
-        warehouse.execute(_GENERATE, {"day": day.isoformat(), "rows": rows // _DAYS, "epoch": ago})
-        print(f"{day}: {time.perf_counter() - began:.0f} s", flush=True)
-    inserting = time.perf_counter() - began
+    first = min(map(date.fromisoformat, built), default=datetime.now(UTC).date() - timedelta(days=_DAYS - 1))
+    for number in range(len(built), _DAYS):
+        day = (first + timedelta(days=number)).isoformat()
+        for table in ("query_events", *(rollup.name for rollup in ROLLUPS)):  # of a call that was ended amid a day
+            warehouse.execute(f"ALTER TABLE nameward.{table} DROP PARTITION '{day}'")
+        began = time.perf_counter()
+        warehouse.execute(_GENERATE, {"day": day, "rows": rows // _DAYS, "epoch": number})
+        (database.path / "built.json").write_text(json.dumps(built := {**built, day: time.perf_counter() - began}))
+        print(f"{day}: {built[day]:.0f} s", flush=True)
+
+
+def _ask(database: Database, rows: int) -> Table:
+    table = Table("Views of analysts", ("question of one tenant", "ms (median)", "slowest"), f"python -m tests.bench views --rows {rows}")
+    built = _built(database.path)
+    warehouse, today = Embedded(database), max(map(date.fromisoformat, built))
     for question, sql in _QUESTIONS.items():
         took = _times(database, sql.format(t="tenant-7", today=today, week=today - timedelta(days=6)))
         table.add(question, f"{median(took) * 1000:,.0f}", f"{max(took) * 1000:,.0f}")
         print(question, table.rows[-1], flush=True)
     _compare(warehouse, table, today)
-    _tell(warehouse, table, rows, inserting)
+    _tell(warehouse, table, rows, sum(built.values()))
+    return table
 
 
 def _times(database: Database, sql: str) -> list[float]:

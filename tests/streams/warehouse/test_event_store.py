@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.batches import BatchHeader
-from streams.warehouse import AwayError, Parameters, Row, WarehouseError
+from streams.warehouse import AwayError, Parameters, Row, Settings, WarehouseError
 from streams.warehouse.embedded import Embedded
 from streams.warehouse.event_store import EventStore
 from streams.warehouse.rows import event_rows
@@ -101,12 +101,12 @@ class Shaky:
             raise AwayError("away")
         return self._warehouse.query(sql, parameters)
 
-    def insert_arrow(self, table: str, columns: pa.RecordBatch) -> None:
+    def insert_arrow(self, table: str, columns: pa.RecordBatch, settings: Settings | None = None) -> None:
         """Fails before or after."""
         fate = self._chance.random()
         if fate < 0.25:
             raise AwayError("away before")
-        self._warehouse.insert_arrow(table, columns)
+        self._warehouse.insert_arrow(table, columns, settings)
         if fate < 0.5:
             raise AwayError("away after")
 
