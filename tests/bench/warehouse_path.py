@@ -35,7 +35,7 @@ qtype String, rcode String, latency_us UInt32, verdict String) ENGINE = MergeTre
 
 def measure(rounds: int, seconds: float) -> list[Table]:
     """One table: rows/s of both engines by rows of an insert."""
-    table = Table("Rows into the warehouses", ("engine and insert", "rows/s (median)", "lowest", "highest", "bytes a stored row"),
+    table = Table("Rows into the warehouses", ("engine and insert", "rows/s (median)", "lowest", "highest", "µs of CPU a row", "bytes a stored row"),
                   "python -m tests.bench warehouse")
     with tempfile.TemporaryDirectory(prefix="nameward-bench-") as temporary:
         directory = Path(temporary)
@@ -57,8 +57,8 @@ def _embedded(directory: Path, table: Table, rounds: int, seconds: float) -> Non
             for size in _SIZES:
                 batches = [_with_day(_busy(batch)) for batch in _batches(size)]
                 insert = partial(warehouse.insert_arrow, "nameward.query_events", settings=INSERT_SETTINGS)
-                rates = _rates(batches, insert, rounds, seconds)
-                _add(table, f"chDB, {kind}, {size:,} rows an insert", rates, _stored_size(warehouse))
+                rates, cpu = _rates(batches, insert, rounds, seconds)
+                _add(table, f"chDB, {kind}, {size:,} rows an insert", rates, f"{cpu * 1e6:.1f}", _stored_size(warehouse))
                 for name in ("query_events", *(rollup.name for rollup in ROLLUPS)):
                     warehouse.execute(f"TRUNCATE TABLE nameward.{name}")
             for rollup in ROLLUPS:
@@ -72,8 +72,8 @@ def _server(directory: Path, table: Table, rounds: int, seconds: float) -> None:
         warehouse.execute(_DDL)
         for size in _SIZES:
             batches = [_with_day(batch.select(_REDUCED)) for batch in _batches(size)]
-            rates = _rates(batches, lambda batch: warehouse.insert_arrow("bench", batch), rounds, seconds)
-            _add(table, f"clickhouse-server 18.16, {size:,} rows an insert", rates, "")
+            rates, _ = _rates(batches, lambda batch: warehouse.insert_arrow("bench", batch), rounds, seconds)
+            _add(table, f"clickhouse-server 18.16, {size:,} rows an insert", rates, "", "")
 
 
 def _batches(size: int) -> list[pa.RecordBatch]:
@@ -102,9 +102,9 @@ def _with_day(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([day, *batch.columns], names=["day", *batch.schema.names])
 
 
-def _rates(batches: list[pa.RecordBatch], insert: Callable[[pa.RecordBatch], None], rounds: int, seconds: float) -> list[float]:
-    """Rows/s of several rounds; the same batches over and over, since the engines do not look for duplicates."""
-    rates = []
+def _rates(batches: list[pa.RecordBatch], insert: Callable[[pa.RecordBatch], None], rounds: int, seconds: float) -> tuple[list[float], float]:
+    """Rows/s of several rounds, and this process' CPU seconds a row; the same batches over and over, since the engines do not look for duplicates."""
+    rates, total, cpu = [], 0, time.process_time()
     for _ in range(rounds):
         began, rows, turn = time.perf_counter(), 0, 0
         while time.perf_counter() - began < seconds:
@@ -113,7 +113,8 @@ def _rates(batches: list[pa.RecordBatch], insert: Callable[[pa.RecordBatch], Non
             rows += batch.num_rows
             turn += 1
         rates.append(rows / (time.perf_counter() - began))
-    return rates
+        total += rows
+    return rates, (time.process_time() - cpu) / total
 
 
 def _stored_size(warehouse: Embedded) -> str:
@@ -121,6 +122,6 @@ def _stored_size(warehouse: Embedded) -> str:
     return f"{int(row[0]) / max(int(row[1]), 1):.0f}"
 
 
-def _add(table: Table, name: str, rates: list[float], size: str) -> None:
-    table.add(name, thousands(median(rates)), thousands(min(rates)), thousands(max(rates)), size)
-    print(f"{name}: {median(rates):,.0f} rows/s", flush=True)
+def _add(table: Table, name: str, rates: list[float], cpu: str, size: str) -> None:
+    table.add(name, thousands(median(rates)), thousands(min(rates)), thousands(max(rates)), cpu, size)
+    print(f"{name}: {median(rates):,.0f} rows/s {cpu}", flush=True)
