@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from streams.warehouse import AwayError
 from streams.warehouse.event_store import Batch, EventStore
 from streams.warehouse.loopback import Loopback
 from streams.warehouse.rollups import ROLLUPS
-from tests.streams.store import Store, batch
+from tests.streams.store import Store, batch, running
 
 _KILLS, _MOST = 8, 60
 _ROWS, _BEHIND = 2_000, 3
@@ -93,12 +94,17 @@ def warehouse(store: Store, command: str) -> Result:
     return CliRunner().invoke(nameward, ["warehouse", command, "--warehouse", store.url])
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store that is killed more than once."""
+    with running(tmp_path) as started:
+        yield started
+
+
 @pytest.mark.timeout(600)
-def test_a_store_killed_between_events_and_roll_ups_is_made_whole(tmp_path: Path) -> None:
+def test_a_store_killed_between_events_and_roll_ups_is_made_whole(store: Store) -> None:
     """Every other time when the first part of an insert is there, until roll-ups differ; then backfill, and everything once more."""
     draw = random.Random(5)
-    store = Store(tmp_path)
-    store.start()
     sink, parts = Sink(store), Parts(store)
     kills, differed = 0, 0
     while kills < _KILLS or not differed:
@@ -144,4 +150,3 @@ def finish(store: Store, sink: Sink) -> None:
     assert warehouse(store, "check").output == f"{len(ROLLUPS)} roll-ups agree with the events\n"
     for view, told in _BOTH.items():
         assert Loopback(store.url).query(f"{view} ORDER BY ALL") == Loopback(store.url).query(f"{told} ORDER BY ALL")
-    store.stop()
