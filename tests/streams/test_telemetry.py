@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import QueryEvent
 from schemas.signals import Telemetry
-from streams.columns import TenantRows
+from streams.columns import TenantRows, split_by_tenant
 from streams.parts import Parts
 from streams.summary import OTHER
 from streams.telemetry import MAX_WORKLOADS, TelemetryWindows
@@ -53,6 +55,27 @@ def test_every_window_equals_exact_counts(rows: list[tuple[float, str, str, str,
     for (group, seconds, start), item in found.items():
         ours = [e for e in events if start <= e.time.timestamp() < start + seconds and group in {"", e.workload}]
         check(item, ours)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["acme", "globex", "initech"]), ROW), min_size=1, max_size=60), st.integers(1, 60), st.sampled_from([0.0, 15.0]))
+def test_tenants_of_one_batch_are_told_as_if_each_came_alone(
+    rows: list[tuple[str, tuple[float, str, str, str, str, str, int]]], size: int, back: float
+) -> None:
+    """What is counted for all of a batch at once, late rows among them, is what counting tenant by tenant says."""
+    at = [one[0] - back * (place % 3 == 2) for place, (_, one) in enumerate(sorted(rows, key=lambda row: row[1][0]))]
+    events = [
+        msgspec.structs.replace(one, tenant=tenant, time=datetime.fromtimestamp(START + 100 + when, UTC))
+        for (tenant, _), one, when in zip(rows, made([row for _, row in rows]), at, strict=True)
+    ]
+    together, alone = ({name: TelemetryWindows(name) for name in ("acme", "globex", "initech")} for _ in range(2))
+    for first in range(0, len(events), size):
+        some = events[first : first + size]
+        for tenant, found in split_by_tenant(batch(some)):
+            together[tenant].add(found)
+            alone[tenant].add(TenantRows.of(batch([one for one in some if one.tenant == tenant])))
+    for tenant, windows in together.items():
+        assert windows.close(START + 1000) == alone[tenant].close(START + 1000)
 
 
 def check(item: Telemetry, ours: list[QueryEvent]) -> None:
