@@ -59,8 +59,10 @@ def _leave_at_last(status: int) -> None:
     """End this process with a status in nine seconds if it has not ended by then.
 
     A client may swallow the cancellation of its task, and a thread that waits for the broker holds up the interpreter:
-    neither the loop nor Python's own end can be relied upon to come.
+    neither the loop nor Python's own end can be relied upon to come. A thread that is cancelled meanwhile says nothing.
     """
+    tell = threading.excepthook
+    threading.excepthook = lambda end: None if end.exc_type is asyncio.CancelledError else tell(end)
     leaving = threading.Timer(_GONE_S, os._exit, (status,))
     leaving.daemon = True
     leaving.start()
