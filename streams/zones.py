@@ -24,9 +24,6 @@ SPECIAL_USE = (".local", ".localdomain", ".lan", ".internal", ".intranet", ".pri
 Not .test, .example, .invalid: names there are not resolved by habit.
 """
 
-_FEW = 64
-"""Names up to which a look at each is cheaper than a pass over all of them for every zone."""
-
 _TOPS = frozenset(
     {
         "com",
@@ -78,18 +75,24 @@ def zone_hashes(zones: tuple[str, ...]) -> Hashes:
 
 
 def own_zone(rows: TenantRows, zones: tuple[str, ...]) -> NDArray[np.int64]:
-    """For each row the index in `zones` of the first that holds its name, -1 for none."""
-    codes, place = inverse(rows.codes("qname"))
-    found = np.full(len(codes), -1, np.int64)
-    if len(codes) <= _FEW:
-        for at, name in enumerate(rows.batch.named("qname", codes)):
-            if name.endswith(zones):
-                found[at] = next(index for index, zone in enumerate(zones) if name.endswith(zone))
-    else:
+    """For each row the index in `zones` (see zones_of) of the first that holds its name, -1 for none."""
+    own = len(zones) - len(SPECIAL_USE)
+    special = rows.batch.per_value("qname", "special zone", _special_zone)[rows.codes("qname")]
+    found: NDArray[np.int64] = np.where(special >= 0, special + own, -1)
+    if own:
+        codes, place = inverse(rows.codes("qname"))
         names = rows.batch.values("qname").take(pa.array(codes))
-        for index in range(len(zones) - 1, -1, -1):
-            found[pc.ends_with(names, zones[index]).to_numpy(zero_copy_only=False)] = index
-    return found[place]
+        for index in range(own - 1, -1, -1):
+            found[pc.ends_with(names, zones[index]).to_numpy(zero_copy_only=False)[place]] = index
+    return found
+
+
+def _special_zone(names: pa.Array) -> NDArray[np.int64]:
+    """Index in SPECIAL_USE of the first that holds each name, -1 for none."""
+    found = np.full(len(names), -1, np.int64)
+    for index in range(len(SPECIAL_USE) - 1, -1, -1):
+        found[pc.ends_with(names, SPECIAL_USE[index]).to_numpy(zero_copy_only=False)] = index
+    return found
 
 
 def is_own(domain: str, internal: tuple[str, ...]) -> bool:

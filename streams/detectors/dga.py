@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from schemas.objects import Severity
 from schemas.signals import SuggestedEntry
-from streams.columns import TenantRows
+from streams.columns import EventBatch, TenantRows
 from streams.detectors.asked import clients_of, domains_of, remember
 from streams.detectors.crop import IMPLAUSIBLE, Crop, heirs, kind_of
 from streams.detectors.dga_model import shipped
@@ -197,9 +197,14 @@ def _answered(rows: TenantRows) -> NDArray[np.bool_]:
     found = rows.equal("rcode", "NOERROR") & (rows.equal("qtype", "A") | rows.equal("qtype", "AAAA"))
     found &= rows.equal("answer_source", "upstream") | rows.equal("answer_source", "cache")
     if found.any():
-        lengths = pc.list_value_length(rows.batch.columns.column("answers.type")).to_numpy(zero_copy_only=False)
-        found &= lengths[rows.rows] > 0
+        found &= rows.batch.once("answered", _has_answers)[rows.rows]
     return found & _registrable(rows)
+
+
+def _has_answers(batch: EventBatch) -> NDArray[np.bool_]:
+    lengths = pc.list_value_length(batch.columns.column("answers.type")).to_numpy(zero_copy_only=False)
+    found: NDArray[np.bool_] = lengths > 0
+    return found
 
 
 def _worst(crop: Crop) -> list[str]:

@@ -46,9 +46,10 @@ class Items(NamedTuple):
         fresh[1:] = (rows[1:] != rows[:-1]).any(1)
         return self.only(order[fresh])
 
-    def referred(self) -> set[int]:
-        """Hashes whose texts matter: keys, and what comes with items."""
-        return set(self.hashes[:, [0, 3]].ravel().tolist())
+    def referred(self) -> list[int]:
+        """Hashes whose texts matter: keys, and what comes with items; each once, rising."""
+        found: list[int] = distinct(self.hashes[:, [0, 3]].ravel()).tolist()
+        return found
 
 
 def together(many: list[Items]) -> Items:
@@ -132,7 +133,7 @@ class Recent:
     def _prune(self) -> None:
         wanted = together([self.table, *self._open]).referred()
         if len(self.texts) > len(wanted):
-            self.texts = {key: text for key, text in self.texts.items() if key in wanted}
+            self.texts = {key: self.texts[key] for key in wanted if key in self.texts}
 
     def counts(self, *, waiting: bool = False) -> dict[int, int]:
         """Items of each key in the table, and in the open pane too if asked."""
@@ -170,7 +171,7 @@ class Recent:
         if not len(items.times):
             parts.drop(name)
             return
-        known = {key: self.texts[key] for key in sorted(items.referred() & self.texts.keys())}
+        known = {key: self.texts[key] for key in items.referred() if key in self.texts}
         parts.put(name, pack([items.hashes.tobytes(), items.times.tobytes(), known]))
 
     def load(self, values: Mapping[str, bytes]) -> None:
