@@ -12,8 +12,8 @@ HELD, HELD_MOST = 0.05, 2.0
 """Seconds batches wait for others: at least, and at most under load."""
 HELD_TURNS = 4
 """Under load batches wait so many times what the last turn took."""
-ROWS = 100_000
-"""Rows of a partition that are taken in at once, however long they waited."""
+ROWS = 300_000
+"""Rows that are taken in at once, however long they waited: what bounds the memory of a turn."""
 SPREAD = 600.0
 """Seconds of event time of a partition that are taken in at once. A backlog of few events a minute costs by its minutes
 (analysis.SPAN), and what a turn found is told at its end: without an end the worker would be deaf for a minute."""

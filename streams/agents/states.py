@@ -66,7 +66,7 @@ class States:
         self._heard.setdefault(partition, Losses()).hear(header.source, {header.epoch: header.dropped})
 
     def hold(self, partition: int, columns: pa.RecordBatch) -> int:
-        """Keep a batch for the next `digest`; rows of the partition that wait.
+        """Keep a batch for the next `digest`; rows that wait, of all partitions.
 
         An update costs by tenant and call more than by row: ten batches together cost little more than one.
         """
@@ -76,7 +76,7 @@ class States:
             times = [columns.column("time")[place].as_py().timestamp() for place in (0, -1)]
             times += self._ends.get(partition, ())
             self._ends[partition] = min(times), max(times)
-        return sum(batch.num_rows for batch in held)
+        return sum(batch.num_rows for batches in self._held.values() for batch in batches)
 
     def spread(self, partition: int) -> float:
         """Seconds of event time that what waits spans; a batch is taken to be in order of time."""
@@ -94,9 +94,11 @@ class States:
     def _digesting(self, held: dict[int, list[pa.RecordBatch]], now: float) -> Iterator[list[Findings]]:
         found: list[Findings] = []
         for partition in list(held):
-            if not (batches := held.get(partition)):
+            if not held.get(partition):
                 continue
-            for columns in pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches():
+            whole = pa.Table.from_batches(held[partition]).unify_dictionaries().combine_chunks()
+            held[partition] = []  # frees them: a turn of a busy worker is large
+            for columns in whole.to_batches():
                 for tenant, rows in split_by_tenant(columns):
                     if partition in held:
                         found += self._with_told([self._update(partition, tenant, rows, now)])

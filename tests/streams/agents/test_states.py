@@ -57,7 +57,7 @@ def test_batches_held_are_taken_in_together() -> None:
     states = States({})
     assert states.hold(0, batch(0, 100)[1]) == 100
     assert states.hold(0, batch(100, 50)[1]) == 150
-    assert states.hold(1, batch(0, 30, tenant="globex", partition=1)[1]) == 30
+    assert states.hold(1, batch(0, 30, tenant="globex", partition=1)[1]) == 180
     assert len(states) == 0
     list(states.digest(NOW))
     list(states.digest(NOW))
