@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.columns import TenantRows
-from streams.distinct import counted, firsts, inverse
+from streams.distinct import groups, inverse
 from streams.hashing import Hashes, mix, unit
 from streams.zones import is_expansion, own_zone, zones_of
 
@@ -44,12 +44,11 @@ class Denials:
         """Take in refused rows."""
         names, clients = rows.batch.hashes("qname")[rows.codes("qname")], clients_of(rows)
         pairs = mix(names ^ (clients * np.uint64(3)))
-        found, first = firsts(pairs)
-        _, counts = counted(pairs)
+        found, first, place = groups(pairs)
+        counts = np.bincount(place, minlength=len(found))
         fresh = np.column_stack([found, names[first], clients[first]])
         every = np.concatenate([self.pairs, fresh])
-        order, at = firsts(every[:, 0])
-        _, place = inverse(every[:, 0])
+        order, at, place = groups(every[:, 0])
         total = np.bincount(place, np.concatenate([self.counts, counts])).astype(np.int64)
         kept = at[:KEPT]
         came = kept >= len(self.pairs)
@@ -99,8 +98,7 @@ def refused_of(rows: TenantRows, internal: tuple[str, ...]) -> tuple[TenantRows,
 
 def _expansions(rows: TenantRows, zone: NDArray[np.int64], zones: tuple[str, ...]) -> NDArray[np.bool_]:
     """Public names tried with a search domain; of very many different names the rest counts as such, too."""
-    codes, first = firsts(rows.codes("qname"))
-    _, place = inverse(rows.codes("qname"))
+    codes, first, place = groups(rows.codes("qname"))
     tried = np.ones(len(codes), bool)
     names = rows.batch.named("qname", codes[:_MOST_NAMES])
     tried[: len(names)] = [
@@ -142,8 +140,7 @@ class Refused:
         hidden = np.concatenate([np.empty(0, bool), *(pane.hidden for pane in panes)])
         inside = every[:, 0] <= np.uint64(bound)
         every, counts, hidden = every[inside], counts[inside], hidden[inside]
-        _, at = firsts(every[:, 0])
-        _, place = inverse(every[:, 0])
+        _, at, place = groups(every[:, 0])
         total, every, hidden = np.bincount(place, counts, len(at)), every[at], hidden[at]
         clients, owner = inverse(every[:, 2])
         inclusion = float(unit(np.array([bound], np.uint64))[0])

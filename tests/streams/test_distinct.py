@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from streams.distinct import close_together, counted, distinct, firsts, in_order, inverse, member
+from streams.distinct import close_together, counted, distinct, firsts, groups, in_order, inverse, member
 
 SIZES = st.integers(0, 200)
 HASHES = arrays(np.uint64, SIZES, elements=st.integers(0, 2**64 - 1) | st.integers(0, 5))
@@ -23,6 +23,7 @@ def test_they_say_what_numpy_says(keys: np.ndarray) -> None:
     assert all(map(np.array_equal, counted(keys), (values, counts)))
     assert all(map(np.array_equal, firsts(keys), (values, places)))
     assert all(map(np.array_equal, inverse(keys), (values, back)))
+    assert all(map(np.array_equal, groups(keys), (values, places, back)))
 
 
 @given(HASHES, HASHES)
