@@ -15,7 +15,8 @@ import yaml
 
 from compose import topics
 from tests import peers
-from tests.bench.pinned import OTHER_CORE, SERVER_CORE, free_port, process, wait_for_answers
+from tests.bench.pinned import OTHER_CORE, SERVER_CORE, process, wait_for_answers
+from tests.peers.ports import free_port
 
 ZONE = "bench.example.net"
 _UNBOUND = """

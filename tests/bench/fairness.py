@@ -27,9 +27,10 @@ from compose import broker
 from tests import peers
 from tests.bench import contenders
 from tests.bench.contenders import ZONE
-from tests.bench.pinned import OTHER_CORE, free_port, process
+from tests.bench.pinned import OTHER_CORE, process
 from tests.bench.results import Table, median
 from tests.integration import load
+from tests.peers.ports import free_port
 from tests.resolver.worker import eventually
 
 QUIET_RATE = 2000

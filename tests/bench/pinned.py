@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -47,11 +46,3 @@ def wait_for_answers(port: int, name: str, running: subprocess.Popen[bytes], log
             break
         time.sleep(0.1)
     raise RuntimeError(f"the server on port {port} does not answer {name}: {log.read_text()[-2000:]}")
-
-
-def free_port() -> int:
-    """A port free for UDP and TCP a moment ago."""
-    with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
-        stream.bind(("127.0.0.1", 0))
-        datagram.bind(("127.0.0.1", stream.getsockname()[1]))
-        return int(stream.getsockname()[1])

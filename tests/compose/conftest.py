@@ -19,15 +19,14 @@ from compose.ports import Address
 from compose.store import ping
 from tests.integration import kafka as apache
 from tests.patience import PROCESS_S, patient
+from tests.peers.ports import free_port
 
 BROKERS = [pytest.param("embedded", marks=pytest.mark.broker), pytest.param("apache", marks=pytest.mark.broker)]
 
 
 def free_address() -> Address:
     """A loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
+    return Address("127.0.0.1", free_port())
 
 
 def accepts(address: Address) -> bool:

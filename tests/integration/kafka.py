@@ -13,7 +13,7 @@ from pathlib import Path
 from compose.kafka import artifacts
 from tests import peers
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 
 def require_kafka() -> None:

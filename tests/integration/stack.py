@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from tests.integration import dns
 from tests.integration.kafka import ApacheKafka
 from tests.patience import PROCESS_S, patient
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 T = TypeVar("T")
 READY_WITHIN = 90.0

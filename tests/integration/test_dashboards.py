@@ -19,7 +19,8 @@ import yaml
 from tests import peers
 from tests.integration.conftest import POLICIES
 from tests.integration.stack import Stack, eventually
-from tests.peers.authority import Authority, free_port
+from tests.peers.authority import Authority
+from tests.peers.ports import free_port
 
 DASHBOARDS = Path(__file__).parents[2] / "compose" / "grafana" / "dashboards"
 QUERIES = 40

@@ -28,7 +28,7 @@ from schemas.objects import encode_object
 from schemas.signals import encode_signal
 from tests.integration.kafka import ApacheKafka
 from tests.patience import PROCESS_S, patient
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.policy.written import entry, objects, overlay, rules, signal, tenant
 
 pytestmark = pytest.mark.usefixtures("quiet")

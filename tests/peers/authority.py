@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import socket
 import socketserver
 import threading
 import time
@@ -128,10 +127,3 @@ def running(*, says: str = "192.0.2.1") -> Iterator[Authority]:
         yield authority
     finally:
         authority.close()
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port on loopback that was free a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests import peers
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 _CONFIG = """<yandex>
 <logger><level>warning</level><log>{directory}/server.log</log><errorlog>{directory}/error.log</errorlog></logger>

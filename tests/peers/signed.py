@@ -13,7 +13,7 @@ from dnslib import DNSRecord
 
 from tests import peers
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 ZONE = "signed.example"
 _RECORDS = f"""

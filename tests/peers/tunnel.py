@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests import peers
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 _KEY = "tunnel-key"
 
@@ -100,7 +100,7 @@ class Relay:
 @contextlib.contextmanager
 def server(directory: Path, domain: str, sink: Sink) -> Iterator[int]:
     """A running dns2tcpd for a domain, whose one resource is the sink; its UDP port."""
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     directory.mkdir(parents=True, exist_ok=True)
     config = directory / "dns2tcpd.conf"
     config.write_text(f"listen = 127.0.0.1\nport = {port}\nuser = nobody\nchroot = {directory}\ndomain = {domain}\nkey = {_KEY}\n"

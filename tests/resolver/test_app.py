@@ -21,7 +21,7 @@ from resolver.framing import Deframer, frame
 from schemas.batches import BatchHeader
 from schemas.objects import decode_object, encode_object, key_of
 from schemas.topics import EVENTS, OBJECTS
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.answers.servers import query
 from tests.resolver.test_kafka import stored
 from tests.resolver.worker import WorkerProcess, eventually

@@ -22,7 +22,7 @@ from schemas.batches import BatchHeader, decode_batch
 from schemas.topics import EVENTS
 from tests.integration.kafka import ApacheKafka, require_kafka
 from tests.patience import patient
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.templates import moment, template
 
 QUICK = Limits(flush_ms=20, batch_events=100)

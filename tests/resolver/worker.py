@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import yaml
 
 from tests.patience import PROCESS_S, patient
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 
 T = TypeVar("T")
 

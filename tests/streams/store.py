@@ -16,7 +16,7 @@ import yaml
 
 from schemas.batches import BatchHeader, columns_of
 from schemas.events import AnswerRecord, AuditVerdict, QueryEvent
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.streams.child import Child
 
 

@@ -23,7 +23,7 @@ from schemas.topics import EVENTS, partition_of
 from streams.topics import TopicError, make_changelogs
 from tests.integration import kafka as apache
 from tests.patience import PROCESS_S, patient
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.streams.store import batch
 from tests.streams.workers import Worker, until
 

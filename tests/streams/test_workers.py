@@ -22,7 +22,7 @@ from schemas.signals import DeadLetter
 from schemas.topics import DEAD, EVENTS, partition_of
 from streams.warehouse.loopback import Loopback
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.streams.store import Store, batch, running
 from tests.streams.workers import Worker, until
 

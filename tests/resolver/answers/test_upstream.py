@@ -14,7 +14,7 @@ from resolver.answers.upstream import Upstreams
 from resolver.errors import Ede, ResponseError, UpstreamError
 from resolver.tenant_view import Server
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.answers.servers import OPT, group, query, respond, upstream
 
 

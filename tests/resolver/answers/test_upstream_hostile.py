@@ -19,7 +19,7 @@ from resolver.answers.upstream import Upstreams
 from resolver.framing import frame
 from resolver.names import name_wire
 from resolver.resolution import Resolution
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.answers.servers import OPT, Behaviour, Upstream, upstream
 from tests.resolver.path import Path, ask, ede_of, texts
 

@@ -9,9 +9,9 @@ import uvloop
 
 from resolver.answers.upstream import Upstreams
 from resolver.errors import Ede, UpstreamError
-from tests.peers.authority import free_port
 from tests.peers.certificates import Issuer
 from tests.peers.doh import HttpsUpstream, Reply, https_upstream
+from tests.peers.ports import free_port
 from tests.resolver.answers.servers import group, query, respond
 
 NAME = "dns.example.net"

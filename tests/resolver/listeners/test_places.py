@@ -16,7 +16,7 @@ from resolver.listeners.udp import UdpListener
 from resolver.tenants import Arrival
 from tests import peers
 from tests.patience import PROCESS_S
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.resolver.path import Path
 
 

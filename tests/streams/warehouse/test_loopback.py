@@ -12,7 +12,7 @@ from streams.warehouse import AwayError, DataError, RefusedError
 from streams.warehouse.connect import connect
 from streams.warehouse.event_store import EventStore
 from streams.warehouse.loopback import Loopback
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.streams.store import Store, batch, running
 
 

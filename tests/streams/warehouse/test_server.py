@@ -12,7 +12,7 @@ from streams.warehouse.connect import connect
 from streams.warehouse.rows import event_rows
 from streams.warehouse.server import Server
 from tests.peers import clickhouse
-from tests.peers.authority import free_port
+from tests.peers.ports import free_port
 from tests.streams.store import batch
 
 # What 18.16 knows of the real table: no DateTime64, no Map, no projections.
