@@ -21,7 +21,7 @@ from schemas.signals import SuggestedEntry
 from streams.addresses import within
 from streams.columns import EventBatch, TenantRows
 from streams.detectors.finding import Detector, Finding, Scene, Standing, without, witnesses
-from streams.distinct import firsts
+from streams.distinct import distinct, firsts
 from streams.parts import Parts, pack, unpack
 from streams.zones import own_zone, zones_of
 
@@ -63,12 +63,16 @@ class Rebinding(Detector):
 
     def _remember(self, rows: TenantRows) -> None:
         codes, first = firsts(rows.codes("qname"))
-        keys = rows.batch.hashes("qname")[codes].tolist()
-        for key, time in zip(keys, rows.times[first].tolist(), strict=True):
-            bucket = self._public.setdefault(int(time // BUCKET), {})
-            if key not in bucket and len(bucket) < PER_BUCKET:
-                bucket[key] = time
-                self._changed.add(int(time // BUCKET))
+        keys, times = rows.batch.hashes("qname")[codes], rows.times[first]
+        numbers = times // BUCKET
+        for number in distinct(numbers).astype(int).tolist():
+            of_bucket = numbers == number
+            bucket = self._public.setdefault(number, {})
+            asked = zip(keys[of_bucket].tolist(), times[of_bucket].tolist(), strict=True)
+            fresh = [(key, time) for key, time in asked if key not in bucket][: PER_BUCKET - len(bucket)]
+            if fresh:
+                bucket.update(fresh)
+                self._changed.add(number)
 
     def _expire(self, clock: float) -> None:
         for old in [number for number in self._public if (number + 1) * BUCKET < clock - self._window]:
