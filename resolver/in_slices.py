@@ -12,14 +12,18 @@ from typing import TypeVar
 from resolver.policy.steps import Steps
 
 T = TypeVar("T")
-_TURN = 0.0001
-"""Seconds until queries have their turn; a slice that was begun is done."""
+TURN = 0.0001
 
 
-async def in_slices(steps: Steps[T]) -> T:
-    """Do the work of all slices, with whatever the loop has to do in between; the result."""
+async def in_slices(steps: Steps[T], turn: float = TURN) -> T:
+    """Do the work of all slices, with whatever the loop has to do in between; the result.
+
+    Args:
+        steps: stops after each slice.
+        turn: seconds until queries have their turn; a slice that was begun is done.
+    """
     while True:
-        due = perf_counter() + _TURN
+        due = perf_counter() + turn
         try:
             next(steps)
             while perf_counter() < due:

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _HEARTBEAT = 1.0
 _TICKS = 10
+_TURN = 0.00002
+"""Seconds a batch is encoded until queries have their turn: it goes on at a hundredth of the time, where p99 looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,8 @@ class Publisher:
         """One batch at a time over all lanes: rows leave their lane, and sequences are given, in one order."""
         rows = lane.next_rows(self.limits.batch_events)
         try:
-            batch = await in_slices(encode(self._header(partition=lane.partition, count=len(rows)), rows))
+            columns = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+            batch = await in_slices(columns, _TURN)
         except asyncio.CancelledError:
             lane.put_back(rows)
             raise

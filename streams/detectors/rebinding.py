@@ -64,8 +64,8 @@ class Rebinding(Detector):
     def _remember(self, rows: TenantRows) -> None:
         codes, first = firsts(rows.codes("qname"))
         keys, times = rows.batch.hashes("qname")[codes], rows.times[first]
-        numbers = times // BUCKET
-        for number in distinct(numbers).astype(int).tolist():
+        numbers = (times // BUCKET).astype(np.int64)
+        for number in distinct(numbers).tolist():
             of_bucket = numbers == number
             bucket = self._public.setdefault(number, {})
             asked = zip(keys[of_bucket].tolist(), times[of_bucket].tolist(), strict=True)

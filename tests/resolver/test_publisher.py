@@ -125,7 +125,7 @@ async def test_a_clean_end_in_the_middle_of_encoding(
     tmp_path: Path, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
     """Whichever column the end comes at, of whichever partition: every event arrives once, under contiguous sequences."""
-    monkeypatch.setattr("resolver.in_slices._TURN", 0.0)  # queries have their turn after every column
+    monkeypatch.setattr("resolver.publisher._TURN", 0.0)  # queries have their turn after every column
     async with publishing(tmp_path, broker) as publisher:
         await eventually(lambda: publisher.delivery.reachable and publisher._partitions)
         offer(publisher, 30)
@@ -144,7 +144,7 @@ async def test_one_batch_is_encoded_at_a_time(
     tmp_path: Path, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lanes that fill while others are encoded, some ahead: each partition gets its tenants' events in their order."""
-    monkeypatch.setattr("resolver.in_slices._TURN", 0.0)
+    monkeypatch.setattr("resolver.publisher._TURN", 0.0)
     async with publishing(tmp_path, broker, Limits(flush_ms=1, batch_events=20)) as publisher:
         for start in range(0, 2000, 20):
             offer(publisher, 20, start)
