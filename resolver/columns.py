@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -230,10 +230,9 @@ def _list_column(name: str, kind: pa.DataType, rows: Rows) -> pa.Array:
     group, _, part = name.partition(".")
     cells: list[tuple[Any, ...]] = list(map(attrgetter(group), rows.templates))
     items = list(chain.from_iterable(cells))
-    if not items and not pa.types.is_map(kind):
+    if not items:
         nothing = pa.py_buffer(np.zeros(len(rows) + 1, np.int32))
-        child = _numbers(kind.value_type, np.zeros(0, np.uint32)) if part == "ttl" else _strings(items)
-        return pa.Array.from_buffers(kind, len(rows), [None, nothing], children=[child])
+        return pa.Array.from_buffers(kind, len(rows), [None, nothing], children=[_no_items(kind, part)])
     if pa.types.is_map(kind):
         pairs = [_strings([item[0] for item in items]), _strings([item[1] for item in items])]
         child = pa.Array.from_buffers(pa.struct([kind.key_field, kind.item_field]), len(items), [None], children=pairs)
@@ -242,6 +241,15 @@ def _list_column(name: str, kind: pa.DataType, rows: Rows) -> pa.Array:
         child = _numbers(kind.value_type, np.array(values, np.uint32)) if part == "ttl" else _strings(values)
     lists = pa.Array.from_buffers(kind, len(cells), [None, pa.py_buffer(_offsets(cells))], children=[child])
     return compute.take(lists, _numbers(_SLOT, rows.slots), boundscheck=False)
+
+
+@cache
+def _no_items(kind: pa.DataType, part: str) -> pa.Array:
+    """The child of a list or map column whose cells are all empty."""
+    if pa.types.is_map(kind):
+        entry = pa.struct([kind.key_field, kind.item_field])
+        return pa.Array.from_buffers(entry, 0, [None], children=[_strings([]), _strings([])])
+    return _numbers(kind.value_type, np.zeros(0, np.uint32)) if part == "ttl" else _strings([])
 
 
 def _builder(kind: pa.DataType) -> Callable[[str, pa.DataType, Rows], pa.Array]:

@@ -170,13 +170,13 @@ class Publisher:
             self._collected.extend(cut(self.buffer.take(), self.limits.batch_events))
         while self._collected:
             await asyncio.sleep(0)
-            rows = self._collected.popleft()
-            self.tally.add(rows)
-            self._unrouted.append(rows)
+            await in_slices(self.tally.adding(self._collected[0]), _TURN)
+            self._unrouted.append(self._collected.popleft())
 
     async def _route(self) -> None:
         """Hand what was collected to the lanes of its partitions, one at a time: queries are answered between them."""
         while self._unrouted:
+            await asyncio.sleep(0)
             lanes = []
             for partition, part in split(self._unrouted.popleft(), self._partition).items():
                 lane = self.delivery.lane(partition)

@@ -7,6 +7,7 @@ not know Prometheus.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 """Upper bounds of the latency histogram in seconds."""
 MOST_TENANTS = 200
 OTHER = "(other)"
+_SLICE = 128
 _BOUNDS_US = np.array([bound * 1e6 for bound in BOUNDS])
 
 
@@ -47,11 +49,15 @@ class Tally:
         self.seconds = 0.0
         self._tenants: set[str] = set()
 
-    def add(self, rows: Rows) -> None:
-        """Count events."""
-        kinds = list(map(_kind, rows.templates))
+    def adding(self, rows: Rows) -> Generator[None, None, None]:
+        """Count events, in slices; all of them at the last one, none if it does not come to that."""
+        kinds: list[tuple[str, ...]] = []
+        for start in range(0, len(rows.templates), _SLICE):
+            kinds.extend(map(_kind, rows.templates[start : start + _SLICE]))
+            yield
         code = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
         of_template = np.fromiter(map(code.__getitem__, kinds), np.int64, len(kinds))
+        yield
         for fields, count in zip(code, np.bincount(of_template[rows.slots], minlength=len(code)).tolist(), strict=True):
             kind = Kind(*fields)
             if kind.tenant not in self._tenants:
