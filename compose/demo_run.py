@@ -21,7 +21,7 @@ from compose.failure import Failure
 from compose.policy_change import change, planned
 from compose.ports import Address
 from compose.store import rows
-from resolver.columns import Rows
+from resolver.rows import Rows
 from schemas.documents import read_documents
 
 SOURCE = "demo-traffic"

@@ -14,8 +14,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from compose.failure import Failure
 from compose.policy_topic import producing
-from resolver.columns import Rows, columns, cut
+from resolver.columns import columns
 from resolver.lanes import encode_counters
+from resolver.rows import Rows, cut
 from schemas.batches import BatchHeader, encode_batch
 from schemas.topics import EVENTS, partition_of
 

@@ -21,7 +21,7 @@ from compose.imports import Observed, rows_of
 from compose.policy_change import Changes, change
 from compose.policy_topic import Present
 from compose.ports import Address
-from resolver.columns import Rows
+from resolver.rows import Rows
 from schemas.objects import Tenant, object_key
 
 Tell = Callable[[int], None]

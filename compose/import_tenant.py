@@ -11,9 +11,9 @@ from pathlib import Path
 
 from compose.failure import Failure
 from compose.imports import Observed
-from resolver.columns import Template
 from resolver.keys import load_key
 from resolver.privacy import ClientView
+from resolver.rows import Template
 from resolver.subnets import SubnetIndex
 from schemas.objects import Metadata, Tenant, TenantSpec
 from schemas.tenant_spec import Privacy, Workload

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from resolver.columns import Rows, Template
+from resolver.rows import Rows, Template
 
 EVENT_BYTES = 24
 """Bytes an event holds in the buffer beside its template."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
-from resolver.columns import Template
 from resolver.limits import Meter
 from resolver.mnemonics import class_name, rcode_name
 from resolver.policy.decision import Decision
 from resolver.query import Query, Record, Response
+from resolver.rows import Template
 from resolver.tenants import PLAIN, Arrival, Asker
 from schemas.domains import registered_domain
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
-from resolver.columns import Template
 from resolver.event import Visit, aged
 from resolver.limits import Meter
 from resolver.query import Query, Response
+from resolver.rows import Template
 from resolver.wire import encode_response
 
 _FOREVER_NS = 2**63 - 1

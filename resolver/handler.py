@@ -70,8 +70,7 @@ class Handler:
         self._policies, self._resolution, self._clock, self._draw = policies, resolution, clock, draw
         self._finish, self._enclosing = rendering.finish, Enclosing()
         self.meters, self.excess = meters, excess
-        self.in_flight = InFlight(max_in_flight)
-        self.ignored = 0
+        self.in_flight, self.ignored = InFlight(max_in_flight), 0
 
     def handle(
         self,
@@ -119,8 +118,7 @@ class Handler:
 
     def _find(self, visit: Visit, now: float, error: ResolutionError | None = None) -> Response | Lookup:
         """Everything that needs no waiting: the answer, or what to ask upstream."""
-        query = visit.query
-        compiled = self._policies.current
+        query, compiled = visit.query, self._policies.current
         if visit.epoch != compiled.epoch:
             visit.search = None
         visit.epoch, visit.version = compiled.epoch, compiled.version
@@ -218,8 +216,7 @@ class Handler:
 
     def _asking(self, visit: Visit, lookup: Lookup) -> Asking:
         tenant = visit.claimant.tenant
-        group = tenant.upstream_for(lookup.query.qname, visit.decision.route)
-        if group is None:
+        if (group := tenant.upstream_for(lookup.query.qname, visit.decision.route)) is None:
             raise NoUpstreamError
         return tenant, group, lookup.query
 

@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from resolver.columns import Rows, arrays, columns, join
+from resolver.columns import arrays, columns
+from resolver.rows import Rows, join
 from schemas.batches import BatchHeader, decode_batch, encode_batch
 from schemas.events import SCHEMA
 

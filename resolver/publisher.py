@@ -17,11 +17,11 @@ from functools import partial
 import pyarrow as pa
 
 from resolver.buffer import EventBuffer, Offer
-from resolver.columns import Rows, Template, cut, split
 from resolver.counters import Counters
 from resolver.delivery import Delivery, Transport
 from resolver.in_slices import in_slices
 from resolver.lanes import Batch, Lane, encode, encode_counters
+from resolver.rows import Rows, Template, cut, split
 from resolver.tally import Tally
 from schemas.batches import BatchHeader
 from schemas.topics import partition_of
@@ -177,8 +177,8 @@ class Publisher:
         """Hand what was collected to the lanes of its partitions, one at a time: queries are answered between them."""
         while self._unrouted:
             await asyncio.sleep(0)
-            lanes = []
-            for partition, part in split(self._unrouted.popleft(), self._partition).items():
+            rows, lanes = self._unrouted.popleft(), []
+            for partition, part in split(rows, lambda tenant: partition_of(tenant, self._partitions)).items():
                 lane = self.delivery.lane(partition)
                 lane.add(part)
                 lanes.append(lane)
@@ -187,9 +187,6 @@ class Publisher:
                     await self._encode_ahead(lane)
                 self.delivery.kick(lane)
                 await asyncio.sleep(0)
-
-    def _partition(self, tenant: str) -> int:
-        return partition_of(tenant, self._partitions)
 
     async def _next_batch(self, lane: Lane) -> Batch:
         if not lane.ready:

@@ -14,9 +14,10 @@ from struct import error as StructError  # noqa: N812 - struct's name for it say
 from resolver.errors import FormatError, Rcode, ResponseError
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, read_labels, read_name, skip_name
+from resolver.options import read_ede, read_options
 from resolver.query import Query, Record, Response
 from resolver.strings import strings_text
-from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text, read_ede, read_options
+from resolver.wire import AD, HEADER, IN, OPT, QR, TC, rdata_text
 from schemas.tenant_spec import Caching
 
 FAILURE_TTL = 1

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resolver.columns import Rows
+from resolver.rows import Rows
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram in seconds."""

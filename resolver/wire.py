@@ -23,6 +23,7 @@ from resolver.errors import (
 )
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, labels_text, read_labels, skip_name
+from resolver.options import ede_option, read_options
 from resolver.query import Edns, Query, Response
 from resolver.strings import strings_wire
 
@@ -32,8 +33,6 @@ MAX_UDP = 1232
 MAX_TCP = 65535
 QR, AA, TC, RD, RA, AD, CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0020, 0x0010
 IN, OPT = 1, 41
-_EDE_OPTION = 15
-_EDE_TEXT_MAX = 200
 
 _header = Struct("!HHHHHH")
 _pair = Struct("!HH")
@@ -111,24 +110,6 @@ def _edns(message: bytes, offset: int, others: int, additional: int) -> Edns | N
     return edns
 
 
-def read_options(message: bytes, offset: int, end: int) -> list[tuple[int, bytes]]:
-    """EDNS options between two offsets (RFC 6891 section 6.1.2).
-
-    Raises:
-        FormatError: if an option is cut off.
-    """
-    options = []
-    while offset < end:
-        if offset + 4 > end:
-            raise FormatError
-        code, length = _pair.unpack_from(message, offset)
-        offset += 4 + length
-        if offset > end:
-            raise FormatError
-        options.append((code, message[offset - length : offset]))
-    return options
-
-
 def check_servable(query: Query) -> None:
     """Refuse what is well-formed but not a question to a resolver.
 
@@ -171,7 +152,7 @@ def encode_response(query: Query, response: Response, *, now: float, limit: int)
             _ttl.pack_into(body, offset, max(0, _ttl.unpack_from(body, offset)[0] - age))
     flags = response_flags(query, response)
     answers, authority, additional = response.counts
-    opt = _opt(response.rcode >> 4, query.do, _ede(response)) if query.edns else b""
+    opt = _opt(response.rcode >> 4, query.do, ede_option(response.ede, response.ede_text)) if query.edns else b""
     room = limit - HEADER - len(query.question) - len(opt)
     if len(body) > room:
         # RFC 2181 section 9: leaving out additional records alone is no truncation.
@@ -203,21 +184,6 @@ def limit_of(query: Query, transport: str) -> int:
 def _opt(extended_rcode: int, do: bool, options: bytes) -> bytes:  # noqa: FBT001 - the DO bit is a value here
     ttl = extended_rcode << 24 | (0x8000 if do else 0)
     return b"\0" + _fixed.pack(OPT, MAX_UDP, ttl, len(options)) + options
-
-
-def _ede(response: Response) -> bytes:
-    if response.ede < 0:
-        return b""
-    text = response.ede_text.encode()[:_EDE_TEXT_MAX].decode(errors="ignore").encode()
-    return _pair.pack(_EDE_OPTION, len(text) + 2) + response.ede.to_bytes(2, "big") + text
-
-
-def read_ede(options: list[tuple[int, bytes]]) -> tuple[int, str]:
-    """First Extended DNS Error among EDNS options (RFC 8914 section 2), (-1, "") without one."""
-    for code, value in options:
-        if code == _EDE_OPTION and len(value) >= 2:
-            return int.from_bytes(value[:2], "big"), value[2:].rstrip(b"\0").decode(errors="replace")
-    return -1, ""
 
 
 @lru_cache(maxsize=16384)

@@ -23,6 +23,7 @@ from streams.columns import TenantRows, split_by_tenant
 from streams.desk import Desk
 from streams.detectors.finding import Scene
 from streams.highwater import HighWater
+from streams.pace import AHEAD, EVERY, FAR, OPEN_EVERY, SPAN
 from streams.panel import Panel
 from streams.parts import Parts, pack, unpack
 from streams.popularity import Popularity
@@ -33,18 +34,6 @@ from streams.tenant import Findings, Fleeting, TenantSettings
 from streams.upstreams import Upstreams
 
 __all__ = ["Findings", "TenantRows", "TenantSettings", "TenantState", "split_by_tenant"]
-
-AHEAD = 5.0
-"""Seconds an event's time may be ahead of processing time; what is further ahead counts as this."""
-
-EVERY, OPEN_EVERY = 5.0, 60.0
-"""Seconds between looks at a state in memory, and at one set aside while an alert or entry is open: orders may end."""
-
-
-FAR = 600.0
-"""Seconds behind processing time from which events are taken to be of another time."""
-SPAN = 60.0
-"""Seconds of event time taken in at once: a backlog or an import is judged as its events happened, not as one lump."""
 
 
 class TenantState:
@@ -70,8 +59,7 @@ class TenantState:
 
     def configure(self, settings: TenantSettings, now: float) -> Findings:
         """Take over a changed Tenant object; entries in force follow at once (a new mode, a new exemption)."""
-        self.settings = settings
-        found = Findings()
+        self.settings, found = settings, Findings()
         self._changed |= self._desk.configure(settings.feedback, now, found)
         return found
 
@@ -254,8 +242,7 @@ class TenantState:
             asked: registered domains the tenant has asked, and since when.
             now: processing time; entries that expired meanwhile are gone.
         """
-        found = Findings()
-        self._changed = True
+        self._changed, found = True, Findings()
         self._desk.resume(alerts, overlay, self.settings.feedback, now, found)
         self.panel.relearn(baselines or {})
         if asked is not None:

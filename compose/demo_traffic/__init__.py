@@ -14,7 +14,7 @@ import numpy as np
 from compose.demo_traffic import failing, leaks, malware, oddities, operations
 from compose.demo_traffic.office import Names, ordinary
 from compose.demo_traffic.stage import Client, Incident, Stage
-from resolver.columns import Rows
+from resolver.rows import Rows
 
 __all__ = ["SHORTEST_S", "TENANTS", "Day", "Incident", "day"]
 

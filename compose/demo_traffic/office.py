@@ -12,7 +12,7 @@ import numpy as np
 
 from compose.demo_traffic.stage import Client, Numbers, Stage, tag
 from compose.demo_traffic.words import HOSTS, edges, letters, sites
-from resolver.columns import Template
+from resolver.rows import Template
 
 SITES = 420
 CACHED = 0.62

@@ -8,7 +8,7 @@ import numpy as np
 
 from compose.demo_traffic.office import Names, asked, busiest, upstream_times
 from compose.demo_traffic.stage import UPSTREAM, Incident, Stage, tag
-from resolver.columns import Rows
+from resolver.rows import Rows
 
 SLOW_S, SPIKE_S = 1200.0, 600.0
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from resolver.columns import Rows, Template, join
+from resolver.rows import Rows, Template, join
 from schemas.domains import registered_domain
 
 Numbers = npt.NDArray[Any]

@@ -20,7 +20,8 @@ from compose.imports.formats import FORMATS, FormatError, observe
 from compose.imports.observed import Observed
 from compose.imports.order import in_order
 from compose.imports.report import Finding, Report
-from resolver.columns import Rows, columns
+from resolver.columns import columns
+from resolver.rows import Rows
 
 __all__ = [
     "FORMATS",

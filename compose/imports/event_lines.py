@@ -12,7 +12,7 @@ import msgspec
 
 from compose.imports.observed import Observed
 from compose.imports.report import Report
-from resolver.columns import Template
+from resolver.rows import Template
 from schemas.events import QueryEvent
 
 NOT_AN_EVENT = "not one of our events"

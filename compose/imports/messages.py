@@ -13,8 +13,9 @@ from struct import error as StructError  # noqa: N812 - struct's name for it say
 from resolver.errors import FormatError
 from resolver.mnemonics import type_name
 from resolver.names import MalformedNameError, labels_text, read_labels, skip_name
+from resolver.options import read_ede, read_options
 from resolver.sections import data_text
-from resolver.wire import HEADER, OPT, QR, read_ede, read_options
+from resolver.wire import HEADER, OPT, QR
 
 SHORT = "shorter than a DNS header"
 QUESTIONS = "not exactly one question"

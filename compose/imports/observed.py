@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from resolver.columns import Template
 from resolver.mnemonics import class_name, rcode_name, type_name
+from resolver.rows import Template
 from schemas.domains import registered_domain
 
 ANSWER_SOURCE = "import"

@@ -66,10 +66,7 @@ class States:
         self._heard.setdefault(partition, Losses()).hear(header.source, {header.epoch: header.dropped})
 
     def hold(self, partition: int, columns: pa.RecordBatch) -> int:
-        """Keep a batch for the next `digest`; rows that wait, of all partitions.
-
-        An update costs by tenant and call more than by row: ten batches together cost little more than one.
-        """
+        """Keep a batch for the next `digest`; rows that wait, of all partitions."""
         held = self._held.setdefault(partition, [])
         held.append(columns)
         if columns.num_rows:

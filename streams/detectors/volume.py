@@ -12,8 +12,7 @@ now, if that is more), so that they follow its week: the difference of log(1 + c
 a client seen for n minutes counts n/(n + BORROW), the median of its neighbours the rest.
 
 Baselines are frozen while alerting. A change that lasts is accepted: a rise after two hours, a silence after a day.
-A gap of more than fifteen minutes without any look says nothing: nobody was watching. Not distinguished: what asks,
-and why; the evidence names the largest clients and names.
+A gap of more than fifteen minutes without any look says nothing. What asks, and why, is for the evidence to tell.
 """
 
 from __future__ import annotations

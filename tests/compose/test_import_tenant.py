@@ -10,9 +10,9 @@ import pytest
 from compose.failure import Failure
 from compose.import_tenant import attribution, new_tenant
 from compose.imports import Observed
-from resolver.columns import Template
 from resolver.keys import load_key
 from resolver.privacy import CryptoPan
+from resolver.rows import Template
 from schemas.objects import Tenant
 from schemas.tenant_spec import Privacy, Workload
 from tests.compose.imports.wire import asked, events, pcap

@@ -13,7 +13,6 @@ from dnslib import EDNS0, QTYPE, RR, DNSHeader, DNSRecord, EDNSOption
 from resolver.background import Background
 from resolver.bindings import Bindings
 from resolver.cache import Caches
-from resolver.columns import Template
 from resolver.errors import UpstreamError
 from resolver.excess import Excess
 from resolver.fastpath import FastPath
@@ -22,6 +21,7 @@ from resolver.limits import Meters
 from resolver.policy.store import PolicyStore
 from resolver.rendering import Rendering
 from resolver.resolution import Resolution
+from resolver.rows import Template
 from resolver.tenant_view import UpstreamGroupView
 from schemas.objects import PolicyObject, key_of
 from schemas.tenant_spec import Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from resolver.columns import Template
+from resolver.rows import Template
 
 _TIME = 1_790_000_000_000_000_000
 

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.columns import Rows, Template, columns, cut, join, split
+from resolver.columns import columns
+from resolver.rows import Rows, Template, cut, join, split
 from schemas.batches import events_of
 from schemas.events import SCHEMA, AnswerRecord, AuditVerdict, QueryEvent
 from tests.resolver.templates import moment, template

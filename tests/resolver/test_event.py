@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from resolver.columns import Template
 from resolver.event import Visit, aged, template_of
 from resolver.query import Record, Response
+from resolver.rows import Template
 from resolver.wire import decode_query
 from tests.resolver.path import Path, ask
 

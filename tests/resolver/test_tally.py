@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from resolver.columns import Rows
 from resolver.policy.steps import finish
+from resolver.rows import Rows
 from resolver.tally import BOUNDS, MOST_TENANTS, OTHER, Tally
 from tests.resolver.templates import template
 

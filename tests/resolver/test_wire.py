@@ -19,8 +19,6 @@ from resolver.wire import (
     limit_of,
     rdata_text,
     rdata_wire,
-    read_ede,
-    read_options,
 )
 from tests.resolver.path import ask, ede_of
 
@@ -237,12 +235,6 @@ def test_long_ede_texts_are_cut_at_a_character() -> None:
     parsed = DNSRecord.parse(encode_response(good(ask("a.example", edns=True)), Response(0, "policy", ede=0, ede_text="é" * 150 + "x"), now=0.0, limit=512))
     assert ede_of(parsed) == (0, "é" * 100)
 
-
-def test_ede_is_found_among_options() -> None:
-    """The first EDE counts; shorter ones than two octets are none."""
-    assert read_ede([(10, b"x"), (15, b"\0"), (15, b"\0\x16why\0"), (15, b"\0\1")]) == (22, "why")
-    assert read_ede([]) == (-1, "")
-    assert read_options(b"__\0\x0a\0\1x\0\x0f\0\0", 2, 11) == [(10, b"x"), (15, b"")]
 
 
 @pytest.mark.parametrize(

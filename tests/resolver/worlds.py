@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from resolver.columns import Template
+from resolver.rows import Template
 from schemas.objects import (
     DiscoveryRule,
     DNSPolicy,
