@@ -8,7 +8,6 @@ happens to the broker, queries are answered.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import signal
@@ -20,6 +19,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from resolver import garbage
 from resolver.answers.upstream import Upstreams
 from resolver.background import Background
 from resolver.binding_publisher import BindingPublisher
@@ -140,7 +140,7 @@ class Worker:
         await self._serve_admin()
         self._feed.restore()
         async with asyncio.TaskGroup() as tasks:
-            running = (self._publisher.run, self._feed.run, self._upstreams.run, self._bindings.run)
+            running = (self._publisher.run, self._feed.run, self._upstreams.run, self._bindings.run, garbage.look_often)
             background = [tasks.create_task(_keep_running(run)) for run in running]
             await self._listen(stop)
             await stop.wait()
@@ -163,13 +163,9 @@ class Worker:
             waiting.cancel()
         if stop.is_set():
             return
+        garbage.settle()
         await self._listeners.start()
         self._listening = True
-        gc.collect()
-        # A collection stops everything for a quarter of a millisecond per thousand objects it looks at: so few at a
-        # time, and all of them hardly ever. Little here is ever in a cycle.
-        gc.set_threshold(1_000, 4, 2_500)
-        gc.freeze()  # what was built until now lives as long as the process: no collection need look at it
         sys.stdout.write("ready\n")
         sys.stdout.flush()
 
