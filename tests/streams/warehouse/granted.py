@@ -94,6 +94,18 @@ _VERBS = {
 }
 
 
+class Manager(Access):
+    """Who may make everything, with names for it to refer to; there is no store to write it to."""
+
+    def users_file(self, user: str) -> str:
+        """XML with a profile, the roles and the user that statements speak of."""
+        names = sorted({role for role, _ in self.members} | set(self.roles))
+        return ("<clickhouse><profiles><default/>" + "".join(f"<{name}/>" for name in sorted(self.profiles)) + "</profiles><quotas><default/></quotas>"
+                "<roles>" + "".join(f"<{name}><grants><query>GRANT SHOW DATABASES ON *.*</query></grants></{name}>" for name in names) + "</roles>"
+                f"<users><{user}><password>x</password></{user}><default><password/><networks><ip>::/0</ip></networks><profile>default</profile>"
+                "<quota>default</quota><access_management>1</access_management></default></users></clickhouse>")
+
+
 class Session:
     """A process in which the user's queries run."""
 

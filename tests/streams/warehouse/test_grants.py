@@ -12,7 +12,7 @@ import pytest
 from streams.warehouse.access import tenant_tables, tenant_views
 from streams.warehouse.grants import Grant, grant_statements, revoke_statements
 from tests.streams.store import running
-from tests.streams.warehouse.granted import Access, Session, session
+from tests.streams.warehouse.granted import Access, Manager, Session, session
 from tests.streams.warehouse.test_isolation import ORACLES, QUERIES, SECRET, fill
 
 PASSWORD = "correct horse"  # noqa: S105 - of users made here
@@ -140,3 +140,19 @@ def test_the_password_is_hashed_with_its_salt() -> None:
     digest, salt = access.users["ada"]
     assert digest.lower() == hashlib.sha256((PASSWORD + salt).encode()).hexdigest()
     assert not any(PASSWORD in sql for sql in grant_statements(Grant("acme", "ada", PASSWORD)))
+
+
+def test_the_engine_reads_every_statement_as_a_server_does(store: Path, tmp_path: Path) -> None:
+    """Syntax, names, settings, privileges and tables are right: what it wants is a store that can be written to."""
+    statements = [*grant_statements(Grant("acme", "ada", PASSWORD)), *revoke_statements("acme", "ada"), *revoke_statements("acme")]
+    manager = Manager()
+    manager.run(grant_statements(Grant("acme", "ada", PASSWORD)))
+    with session(store, manager, "ada", tmp_path / "manager") as opened:
+        for sql in statements:
+            taken, told = opened.ask(sql)
+            assert taken or re.search(r"ACCESS_STORAGE_(FOR_INSERTION_NOT_FOUND|READONLY)", told), (sql, told)
+        for wrong in ("CREATE ROLE IF NOT EXISTS `r` SETTINGS PROFILE 'no such'", "GRANT SELECT ON nameward.`query_events` TO `nobody`",
+                      statements[0].replace("readonly", "readwrong")):
+            taken, told = opened.ask(wrong)
+            assert not taken
+            assert "ACCESS_STORAGE" not in told, told
