@@ -7,6 +7,7 @@ binds it. So ports are taken from below the kernel's own range, a slice of it fo
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def _slice() -> range:
 
 def _in_turn(ports: range) -> Iterator[int]:
     """Round and round, from another place in every run: two runs at once seldom meet."""
-    turn = os.getpid() * 7
+    turn = random.SystemRandom().randrange(len(ports))
     while True:
         yield ports[turn % len(ports)]
         turn += 1
