@@ -204,8 +204,8 @@ class Publisher:
         """One batch at a time over all lanes: rows leave their lane, and sequences are given, in one order."""
         rows = lane.next_rows(self.limits.batch_events)
         try:
-            columns = encode(self._header(partition=lane.partition, count=len(rows)), rows)
-            batch = await in_slices(columns, _TURN)
+            encoding = encode(self._header(partition=lane.partition, count=len(rows)), rows)
+            batch = await in_slices(encoding, _TURN)
         except asyncio.CancelledError:
             lane.put_back(rows)
             raise

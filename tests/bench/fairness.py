@@ -77,11 +77,6 @@ class Seen:
     latencies: NDArray[np.float64]
     lost: float
 
-    @property
-    def p99(self) -> float:
-        """In ms."""
-        return float(np.percentile(self.latencies, 99))
-
 
 @dataclass
 class Course:
@@ -200,12 +195,12 @@ def _table(course: Course, which: str, nowhere: int) -> Table:
         for quiet in (CACHED, TENTH):
             for kind, rate, port in others:
                 seen.setdefault((quiet, kind, rate), []).append(course.beside(quiet, rate, kind, port))
-            print(f"{which} limits, round {number + 1}, {quiet}, p99 in ms:", *(f"{runs[-1].p99:.3f}" for key, runs in seen.items() if key[0] == quiet), flush=True)
+            print(f"{which} limits, round {number + 1}, {quiet}, p99 in ms:", *(f"{_p99(runs[-1:]):.3f}" for key, runs in seen.items() if key[0] == quiet), flush=True)
     for (quiet, kind, rate), runs in seen.items():
         p50, p99 = np.percentile(np.concatenate([run.latencies for run in runs]), [50, 99])
         none = _p99([*seen[quiet, NONE, 0], *seen[quiet, AGAIN, 0]])
         granted = f"{p99 / _p99(seen[quiet, kind, GRANTED]):.2f}" if (quiet, kind, GRANTED) in seen else ""
-        by_round = [run.p99 for run in runs]
+        by_round = [_p99([run]) for run in runs]
         table.add(quiet, f"{kind} {rate:,}" if rate else kind, f"{p50:.3f}", f"{p99:.3f}", f"{min(by_round):.3f} to {max(by_round):.3f}",
                   f"{p99 / none:.2f}", granted, f"{median([run.lost for run in runs]):.2%}")
     bound = f"may ask {GRANTED:,} times: what it costs when it does just that is no flood's doing" if which == WITH else (

@@ -99,9 +99,8 @@ class Manager(Access):
 
     def users_file(self, user: str) -> str:
         """XML with a profile, the roles and the user that statements speak of."""
-        names = sorted({role for role, _ in self.members} | set(self.roles))
         return ("<clickhouse><profiles><default/>" + "".join(f"<{name}/>" for name in sorted(self.profiles)) + "</profiles><quotas><default/></quotas>"
-                "<roles>" + "".join(f"<{name}><grants><query>GRANT SHOW DATABASES ON *.*</query></grants></{name}>" for name in names) + "</roles>"
+                "<roles>" + "".join(f"<{name}><grants><query>GRANT SHOW DATABASES ON *.*</query></grants></{name}>" for name in sorted(self.roles)) + "</roles>"
                 f"<users><{user}><password>x</password></{user}><default><password/><networks><ip>::/0</ip></networks><profile>default</profile>"
                 "<quota>default</quota><access_management>1</access_management></default></users></clickhouse>")
 
